@@ -1,0 +1,1 @@
+"""Keyword spotting by compressed acoustic embeddings. Empty until the spotter lands."""

@@ -1,0 +1,1 @@
+"""The ground: configuration, records, text, audio, Whisper, metrics and the report; imports no other room."""

@@ -1,0 +1,1 @@
+"""The Ray Serve graph and its HTTP face. Empty until the glossary service lands."""
