@@ -1,0 +1,160 @@
+"""What one run is: every setting of the adapt pipeline, section by section."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+
+from harken.config import Section
+
+Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+Range = tuple[float, float]
+
+
+class RunSettings(Section):
+    """Where a run writes and which seed every random choice is derived from."""
+
+    output: Path
+    seed: int = 0
+
+
+class ClusterSettings(Section):
+    """How Ray is reached; never part of a stage's fingerprint."""
+
+    address: str | None = Field(None, description="None starts a local Ray; 'auto' or host:port joins one")
+    cpus: PositiveInt | None = Field(None, description="logical CPUs of a local Ray; None lets Ray count")
+
+
+class KeywordSettings(Section):
+    """The business's vocabulary: a CSV with the columns term,category."""
+
+    path: Path
+    categories: tuple[str, ...] = ("SERIES", "TYPE", "BRAND", "MATERIAL", "NICKNAME", "LINES", "SOCIAL")
+    pronunciations: Path | None = Field(None, description="CSV term,spoken for terms a synthesizer misreads")
+
+
+class LabelSettings(Section):
+    """Pseudo-label generation (first paper, section 6.3)."""
+
+    seeds: Path = Field(description="JSONL of labelled sentences {id,text} whose style is imitated")
+    count: PositiveInt
+    sentences_per_prompt: PositiveInt = Field(5, description="s in the paper")
+    keywords_per_category: PositiveInt = Field(8, description="i in the paper; all of a smaller category")
+    sampling: Literal["paper", "coverage"] = Field(
+        "coverage", description="'paper' draws i keywords uniformly; 'coverage' draws the least used first"
+    )
+    writer: Literal["slots"] = Field("slots", description="the embedded seeded slot-filling writer")
+    rows_per_shard: PositiveInt = 64
+    workers: PositiveInt = 1
+
+
+class AugmentationSettings(Section):
+    """Light augmentation; each kind is drawn per row with its probability."""
+
+    noise_probability: Fraction = 0.5
+    noise_snr_db: Range = (12.0, 35.0)
+    gain_probability: Fraction = 1.0
+    gain_db: Range = (-12.0, 0.0)
+
+
+class VoiceSettings(Section):
+    """Which voices speak and how widely they vary."""
+
+    speakers: tuple[str, ...] = Field(min_length=1)
+    rate: Range = Field((0.8, 1.2), description="factor on the voice's normal rate")
+    pitch: Range = Field((-4.0, 4.0), description="semitones around the voice's normal pitch")
+    intonation: Range = Field((0.6, 1.4), description="factor on the voice's intonation range")
+    augmentation: AugmentationSettings = AugmentationSettings()
+
+
+class SpeechSettings(Section):
+    """Speech synthesis of labels, replay sentences and text-only test sets."""
+
+    backend: Literal["espeak"] = "espeak"
+    language: str = "cmn"
+    voices: VoiceSettings
+    max_seconds: PositiveFloat = Field(30.0, description="longer speech gets a verdict, not silently cut")
+    workers: PositiveInt = 1
+
+
+class DecodingSettings(Section):
+    """Batch decoding with Whisper."""
+
+    language: str = "zh"
+    batch_size: PositiveInt = 16
+    max_new_tokens: PositiveInt = 128
+    workers: PositiveInt = 1
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+
+
+class JudgeSettings(Section):
+    """Un-tuned Whisper judges the synthetic speech by CER (first paper, section 5.1)."""
+
+    threshold: float = Field(0.15, ge=0.0, description="tau: rows with a higher CER are rejected")
+
+
+class LoraSettings(Section):
+    """Low-rank adapters on the attention and feed-forward projections."""
+
+    rank: PositiveInt = 32
+    alpha: PositiveFloat = 64.0
+    dropout: Fraction = 0.05
+    targets: tuple[str, ...] = ("q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2")
+
+
+class ReplaySettings(Section):
+    """General sentences mixed into every epoch so that the model keeps what it knew."""
+
+    manifest: Path | None = None
+    per_synthetic: float = Field(0.5, ge=0.0, description="replay utterances per synthetic one, per epoch")
+
+
+class FinetuneSettings(Section):
+    """LoRA fine-tuning under Ray Train."""
+
+    epochs: PositiveInt = 5
+    batch_size: PositiveInt = Field(16, description="utterances per optimiser step over all workers")
+    learning_rate: PositiveFloat = 1e-4
+    warmup_fraction: Fraction = 0.1
+    weight_decay: float = Field(0.01, ge=0.0)
+    max_gradient_norm: PositiveFloat = 1.0
+    dev_fraction: float = Field(0.05, gt=0.0, lt=0.5, description="kept rows held out for the learning curve")
+    checkpoint_every_steps: PositiveInt = 50
+    workers: PositiveInt = 1
+    use_gpu: bool = False
+    lora: LoraSettings = LoraSettings()
+    replay: ReplaySettings = ReplaySettings()
+
+
+class EvaluateSettings(Section):
+    """The held-out sets and how they are scored."""
+
+    domain: Path = Field(description="JSONL {id,text[,audio]}; without audio the text is spoken by `voices`")
+    general: Path | None = Field(None, description="JSONL of general sentences: the forgetting check")
+    voices: VoiceSettings
+    segmenters: tuple[Literal["jieba", "hanlp"], ...] = ("jieba",)
+    hanlp_model: Path | None = None
+    bootstrap_samples: PositiveInt = 1000
+    audio_samples: PositiveInt = Field(12, description="utterances with playable audio in the report")
+
+
+class PipelineSettings(Section):
+    """One full run of the adapt pipeline: labels, speech, judge, finetune, evaluate."""
+
+    model: str = Field(description="a Whisper folder or hub id, e.g. models/nano or openai/whisper-large-v2")
+    run: RunSettings
+    cluster: ClusterSettings = ClusterSettings()
+    keywords: KeywordSettings
+    labels: LabelSettings
+    speech: SpeechSettings
+    decoding: DecodingSettings = DecodingSettings()
+    judge: JudgeSettings = JudgeSettings()
+    finetune: FinetuneSettings = FinetuneSettings()
+    evaluate: EvaluateSettings
+
+    @model_validator(mode="after")
+    def _test_voices_are_unheard(self) -> "PipelineSettings":
+        shared = set(self.speech.voices.speakers) & set(self.evaluate.voices.speakers)
+        if shared:
+            raise ValueError(f"evaluate.voices shares {sorted(shared)} with speech.voices: tests need unheard voices")
+        return self
