@@ -1,0 +1,132 @@
+"""Audio in and out: mono float32 waves in [-1, 1], FLAC bytes in Parquet, files in any format libsndfile reads.
+
+Limits are checked on the container's size and header before the samples are decoded, and again on what really
+comes out, so that neither a huge file nor one whose header lies can fill the memory.
+"""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import soxr
+
+from harken.errors import HarkenError
+
+SAMPLE_RATE = 16_000
+"""Samples per second that every Whisper works at."""
+
+MAX_SECONDS = 600.0
+MAX_BYTES = 256 * 1024 * 1024
+_RATES = range(4_000, 384_001)
+_MAX_CHANNELS = 8
+_BLOCK_FRAMES = 262_144
+
+
+def read_audio(
+    path: str | Path, max_seconds: float = MAX_SECONDS, max_bytes: int = MAX_BYTES
+) -> tuple[np.ndarray, int]:
+    """Read a file (WAV, FLAC, OGG, MP3, ...) as (float32 mono of shape (samples,), samples per second).
+
+    Raises:
+        HarkenError: the file is missing, unreadable, no audio, empty, longer or larger than allowed, or holds
+            values that are not finite. The error names the file.
+    """
+    path = Path(path)
+    try:
+        size = path.stat().st_size
+        _check_size(size, max_bytes, str(path))
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise HarkenError("audio file", str(path), "It does not exist.") from None
+    except OSError as failure:
+        raise HarkenError(
+            "audio file", str(path), f"It cannot be read ({failure.strerror or failure})."
+        ) from None
+    return decode_audio(content, max_seconds, max_bytes, name=str(path))
+
+
+def decode_audio(
+    content: bytes, max_seconds: float = MAX_SECONDS, max_bytes: int = MAX_BYTES, name: str = "audio bytes"
+) -> tuple[np.ndarray, int]:
+    """Decode an encoded file's bytes as (float32 mono of shape (samples,), samples per second).
+
+    `name` is what errors call these bytes: a path or a row's id. Channels are averaged.
+
+    Raises:
+        HarkenError: as `read_audio`.
+    """
+    _check_size(len(content), max_bytes, name)
+    try:
+        with soundfile.SoundFile(io.BytesIO(content)) as file:
+            wave, rate = _decode(file, max_seconds, name), int(file.samplerate)
+    except (soundfile.SoundFileError, RuntimeError) as failure:
+        reason = str(getattr(failure, "error_string", failure)).rstrip(".")
+        raise HarkenError("audio file", name, f"It is damaged or no known audio format ({reason}).") from None
+    return check_wave(wave, name), rate
+
+
+def encode_flac(wave: np.ndarray, rate: int) -> bytes:
+    """Encode a mono wave of shape (samples,) as 16-bit FLAC; values outside [-1, 1] are clipped.
+
+    Raises:
+        HarkenError: the wave is empty, not mono, or holds values that are not finite.
+    """
+    samples = check_wave(wave, "wave to encode").astype(np.float64)
+    # 32768 is what decoding divides by, so that decode(encode(x)) differs from x by rounding only.
+    integers = np.clip(np.rint(samples * 32768.0), -32768, 32767).astype(np.int16)
+    stream = io.BytesIO()
+    soundfile.write(stream, integers, rate, format="FLAC", subtype="PCM_16")
+    return stream.getvalue()
+
+
+def resample(wave: np.ndarray, from_rate: int, to_rate: int = SAMPLE_RATE) -> np.ndarray:
+    """A mono float32 wave of shape (samples,) at another rate (soxr, high quality)."""
+    if from_rate == to_rate:
+        return wave
+    resampled: np.ndarray = soxr.resample(wave, from_rate, to_rate, quality="HQ")
+    return resampled.astype(np.float32, copy=False)
+
+
+def check_wave(wave: np.ndarray, name: str) -> np.ndarray:
+    """The wave as float32 if it is mono, not empty and finite.
+
+    Raises:
+        HarkenError: it is not; the error names `name`.
+    """
+    if wave.ndim != 1:
+        raise HarkenError("audio", name, f"It must be mono of shape (samples,), not of shape {wave.shape}.")
+    if wave.size == 0:
+        raise HarkenError("audio", name, "It holds no samples: record or synthesize it again.")
+    if not np.isfinite(wave).all():
+        raise HarkenError("audio", name, "It holds NaN or infinite samples: record or synthesize it again.")
+    return wave.astype(np.float32, copy=False)
+
+
+def _check_size(size: int, max_bytes: int, name: str) -> None:
+    if size == 0:
+        raise HarkenError("audio file", name, "It is empty (0 bytes).")
+    if size > max_bytes:
+        raise HarkenError(
+            "audio file", name, f"It has {size:,} bytes, more than the allowed {max_bytes:,}: split it."
+        )
+
+
+def _decode(file: soundfile.SoundFile, max_seconds: float, name: str) -> np.ndarray:
+    if file.samplerate not in _RATES or file.channels > _MAX_CHANNELS:
+        format_found = f"{file.samplerate} Hz and {file.channels} channels"
+        expected = f"{_RATES.start}-{_RATES.stop - 1} Hz and at most {_MAX_CHANNELS} channels"
+        raise HarkenError("audio file", name, f"It has {format_found}; {expected} are accepted: convert it.")
+    # The header's length may be unknown or wrong (streamed FLAC, MP3): never decode more than the limit.
+    limit = int(max_seconds * file.samplerate)
+    too_long = f"It is longer than the allowed {max_seconds:g} seconds: split it."
+    if limit < file.frames < np.iinfo(np.int64).max:
+        raise HarkenError("audio file", name, too_long)
+    blocks: list[np.ndarray] = []
+    length = 0
+    for block in file.blocks(_BLOCK_FRAMES, dtype="float32", always_2d=True):
+        length += len(block)
+        if length > limit:
+            raise HarkenError("audio file", name, too_long)
+        blocks.append(block[:, 0].copy() if block.shape[1] == 1 else block.mean(axis=1))
+    return np.concatenate(blocks) if blocks else np.zeros(0, dtype=np.float32)
