@@ -1,4 +1,4 @@
-"""Audio in and out: mono float32 waves in [-1, 1], FLAC bytes in Parquet, files in any format libsndfile reads.
+"""Audio in and out: mono float32 waves in [-1, 1], FLAC bytes in Parquet, files in the formats of libsndfile.
 
 Limits are checked on the container's size and header before the samples are decoded, and again on what really
 comes out, so that neither a huge file nor one whose header lies can fill the memory.
@@ -20,7 +20,8 @@ MAX_SECONDS = 600.0
 MAX_BYTES = 256 * 1024 * 1024
 _RATES = range(4_000, 384_001)
 _MAX_CHANNELS = 8
-_BLOCK_FRAMES = 262_144
+_MAX_VALUES = 64 * 1024 * 1024
+_UNKNOWN_LENGTH = np.iinfo(np.int64).max
 
 
 def read_audio(
@@ -118,15 +119,12 @@ def _decode(file: soundfile.SoundFile, max_seconds: float, name: str) -> np.ndar
         expected = f"{_RATES.start}-{_RATES.stop - 1} Hz and at most {_MAX_CHANNELS} channels"
         raise HarkenError("audio file", name, f"It has {format_found}; {expected} are accepted: convert it.")
     # The header's length may be unknown or wrong (streamed FLAC, MP3): never decode more than the limit.
-    limit = int(max_seconds * file.samplerate)
-    too_long = f"It is longer than the allowed {max_seconds:g} seconds: split it."
-    if limit < file.frames < np.iinfo(np.int64).max:
+    limit = int(min(max_seconds * file.samplerate, _MAX_VALUES / file.channels))
+    too_long = f"It is longer than the allowed {limit / file.samplerate:g} seconds: split it."
+    if limit < file.frames < _UNKNOWN_LENGTH:
         raise HarkenError("audio file", name, too_long)
-    blocks: list[np.ndarray] = []
-    length = 0
-    for block in file.blocks(_BLOCK_FRAMES, dtype="float32", always_2d=True):
-        length += len(block)
-        if length > limit:
-            raise HarkenError("audio file", name, too_long)
-        blocks.append(block[:, 0].copy() if block.shape[1] == 1 else block.mean(axis=1))
-    return np.concatenate(blocks) if blocks else np.zeros(0, dtype=np.float32)
+    channels = file.read(limit + 1, dtype="float32", always_2d=True)
+    if len(channels) > limit:
+        raise HarkenError("audio file", name, too_long)
+    mono: np.ndarray = channels[:, 0].copy() if channels.shape[1] == 1 else channels.mean(axis=1)
+    return mono

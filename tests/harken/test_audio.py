@@ -104,6 +104,9 @@ def test_a_flac_header_that_hides_its_length_does_not_evade_the_limit():
     content[22:26] = bytes(4)
     with pytest.raises(HarkenError, match="longer than the allowed 1 seconds"):
         decode_audio(bytes(content), max_seconds=1.0)
+    assert np.array_equal(
+        decode_audio(bytes(content))[0], decode_audio(encode_flac(tone(2.0), SAMPLE_RATE))[0]
+    )
 
 
 @pytest.mark.parametrize("wave", [np.zeros(0, np.float32), np.zeros((2, 2), np.float32), np.array([np.inf])])
