@@ -118,10 +118,15 @@ def _decode(file: soundfile.SoundFile, max_seconds: float, name: str) -> np.ndar
         format_found = f"{file.samplerate} Hz and {file.channels} channels"
         expected = f"{_RATES.start}-{_RATES.stop - 1} Hz and at most {_MAX_CHANNELS} channels"
         raise HarkenError("audio file", name, f"It has {format_found}; {expected} are accepted: convert it.")
-    # The header's length may be unknown or wrong (streamed FLAC, MP3): never decode more than the limit.
+    if file.frames == _UNKNOWN_LENGTH:
+        # libsndfile cannot read such a file to its end.
+        raise HarkenError(
+            "audio file", name, "Its header does not state its length (streamed FLAC): re-encode it."
+        )
+    # The header's length may still be wrong (MP3): never decode more than the limit.
     limit = int(min(max_seconds * file.samplerate, _MAX_VALUES / file.channels))
     too_long = f"It is longer than the allowed {limit / file.samplerate:g} seconds: split it."
-    if limit < file.frames < _UNKNOWN_LENGTH:
+    if file.frames > limit:
         raise HarkenError("audio file", name, too_long)
     channels = file.read(limit + 1, dtype="float32", always_2d=True)
     if len(channels) > limit:

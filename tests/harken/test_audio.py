@@ -97,16 +97,13 @@ def test_limits_hold_before_and_while_decoding(tmp_path):
     assert len(read_audio(path, max_seconds=2.0)[0]) == 32_000
 
 
-def test_a_flac_header_that_hides_its_length_does_not_evade_the_limit():
+def test_a_flac_header_that_hides_its_length_is_refused():
     content = bytearray(encode_flac(tone(2.0), SAMPLE_RATE))
     # STREAMINFO holds the number of samples in 36 bits that end at byte 26; 0 means "unknown".
     content[21] &= 0xF0
     content[22:26] = bytes(4)
-    with pytest.raises(HarkenError, match="longer than the allowed 1 seconds"):
+    with pytest.raises(HarkenError, match="does not state its length"):
         decode_audio(bytes(content), max_seconds=1.0)
-    assert np.array_equal(
-        decode_audio(bytes(content))[0], decode_audio(encode_flac(tone(2.0), SAMPLE_RATE))[0]
-    )
 
 
 @pytest.mark.parametrize("wave", [np.zeros(0, np.float32), np.zeros((2, 2), np.float32), np.array([np.inf])])
