@@ -60,7 +60,9 @@ def read_manifest(path: str | Path, required: Sequence[str] = ("id", "text")) ->
             if not isinstance(row.get(field), str) or not row[field].strip():
                 raise HarkenError(f"{path}, line {number}", line[:80], f"It needs a non-empty string {field!r}.")
         if "id" in row and row["id"] in seen:
-            raise HarkenError(f"{path}, line {number}", row["id"], f"This id was already used on line {seen[row['id']]}.")
+            raise HarkenError(
+                f"{path}, line {number}", row["id"], f"This id was already used on line {seen[row['id']]}."
+            )
         if "id" in row:
             seen[row["id"]] = number
         rows.append(row)
@@ -118,7 +120,9 @@ def read_parquet(path: Path, columns: Sequence[str] | None = None) -> list[Row]:
     try:
         rows: list[Row] = pq.read_table(path, columns=list(columns) if columns else None).to_pylist()
     except (OSError, pa.ArrowInvalid, KeyError) as failure:
-        raise HarkenError("Parquet file", str(path), f"It cannot be read ({failure}): delete it and run again.") from None
+        raise HarkenError(
+            "Parquet file", str(path), f"It cannot be read ({failure}): delete it and run again."
+        ) from None
     return rows
 
 

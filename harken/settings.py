@@ -85,6 +85,7 @@ class DecodingSettings(Section):
     max_new_tokens: PositiveInt = 128
     workers: PositiveInt = 1
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    gpus_per_worker: float = Field(0.0, ge=0.0, description="share of a GPU Ray reserves for each worker")
 
 
 class JudgeSettings(Section):

@@ -1,0 +1,48 @@
+"""Digests of inputs, so that a stage reruns exactly when something it depends on changed."""
+
+import hashlib
+from pathlib import Path
+
+from harken.errors import HarkenError
+
+# Hashing gigabytes at every start would break "a second run is all skips"; size and time stand in above this.
+HASHED_BYTES = 64 * 1024 * 1024
+
+
+def file_digest(path: Path) -> str:
+    """The digest of a file's content (of its size and modification time above 64 MiB).
+
+    Raises:
+        HarkenError: the file does not exist or cannot be read.
+    """
+    try:
+        status = path.stat()
+        if status.st_size > HASHED_BYTES:
+            return hashlib.sha256(f"{status.st_size} {status.st_mtime_ns}".encode()).hexdigest()[:16]
+        return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    except FileNotFoundError:
+        raise HarkenError("input file", str(path), "It does not exist: check the path in the configuration.") from None
+    except OSError as failure:
+        raise HarkenError("input file", str(path), f"It cannot be read ({failure.strerror}).") from None
+
+
+def manifest_digest(path: Path, audio_files: list[Path]) -> str:
+    """The digest of a manifest and of the size and time of the recordings it names."""
+    digest = hashlib.sha256(file_digest(path).encode())
+    for audio in audio_files:
+        if audio.exists():
+            status = audio.stat()
+            digest.update(f"{audio.name} {status.st_size} {status.st_mtime_ns}".encode())
+    return digest.hexdigest()[:16]
+
+
+def model_digest(model: str) -> str:
+    """The digest of a model folder's files; a hub id stands for itself."""
+    folder = Path(model)
+    if not folder.is_dir():
+        return model
+    digest = hashlib.sha256()
+    for path in sorted(folder.iterdir()):
+        if path.suffix in {".json", ".safetensors", ".bin", ".txt"}:
+            digest.update(f"{path.name} {file_digest(path)}".encode())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,79 @@
+"""Where a stage's input rows come from, shard by shard: small, picklable, and the same on every node."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from harken.records import Row, read_manifest, read_parquet, row_id
+
+
+class Source(Protocol):
+    """Input rows in a fixed number of shards; ``rows`` must give the same rows whenever it is asked."""
+
+    def shards(self) -> int: ...
+
+    def rows(self, shard: int) -> list[Row]: ...
+
+
+@dataclass(frozen=True)
+class Indices:
+    """Rows made from nothing: ``{"id", "index"}`` for a stage that creates its rows.
+
+    Example:
+        >>> [row["index"] for row in Indices("a1", seed=0, count=5, rows_per_shard=2).rows(2)]
+        [4]
+    """
+
+    fingerprint: str
+    seed: int
+    count: int
+    rows_per_shard: int
+
+    def shards(self) -> int:
+        return math.ceil(self.count / self.rows_per_shard)
+
+    def rows(self, shard: int) -> list[Row]:
+        start = shard * self.rows_per_shard
+        stop = min(start + self.rows_per_shard, self.count)
+        return [{"id": row_id(self.fingerprint, self.seed, index), "index": index} for index in range(start, stop)]
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A JSONL manifest ``{"id", "text"[, "audio"]}``; a relative audio path is taken from the manifest's folder."""
+
+    path: Path
+    rows_per_shard: int
+
+    def shards(self) -> int:
+        return math.ceil(len(read_manifest(self.path)) / self.rows_per_shard)
+
+    def rows(self, shard: int) -> list[Row]:
+        start = shard * self.rows_per_shard
+        rows = read_manifest(self.path)[start : start + self.rows_per_shard]
+        for row in rows:
+            if row.get("audio"):
+                row["audio_path"] = str(self.path.parent / row.pop("audio"))
+        return rows
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The parts of an earlier stage; ``beside`` adds columns of further stages whose parts hold the same rows."""
+
+    paths: Sequence[Path]
+    columns: Sequence[str] | None = None
+    beside: Mapping[str, Sequence[Path]] = field(default_factory=dict)
+
+    def shards(self) -> int:
+        return len(self.paths)
+
+    def rows(self, shard: int) -> list[Row]:
+        rows = read_parquet(self.paths[shard], self.columns)
+        for column, paths in self.beside.items():
+            values = {row["id"]: row[column] for row in read_parquet(paths[shard], ["id", column])}
+            for row in rows:
+                row[column] = values[row["id"]]
+        return rows

@@ -1,0 +1,69 @@
+"""The face every job shares: ``python -m jobs.NAME --config FILE [--set key=value ...]``."""
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator, Sequence
+
+from rich.console import Console
+
+from harken.config import Settings, load_config
+from harken.errors import HarkenError
+
+BAD_INPUT = 2
+INTERRUPTED = 130
+
+
+def run_job(
+    job: Callable[[Settings], None],
+    schema: type[Settings],
+    description: str,
+    arguments: Sequence[str] | None = None,
+) -> int:
+    """Read the configuration, run ``job`` and return the exit code: 0 done, 2 bad input, 130 interrupted.
+
+    Only a `HarkenError` is shown without its traceback; anything else is a bug and is shown in full.
+    """
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--config", required=True, help="YAML file: one full run (see configs/)")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        dest="overrides",
+        help="override one setting",
+    )
+    options = parser.parse_args(arguments)
+    try:
+        job(load_config(options.config, options.overrides, schema))
+    except KeyboardInterrupt:
+        print("interrupted; finished parts are kept and a rerun goes on from there", file=sys.stderr)
+        return INTERRUPTED
+    except Exception as failure:
+        error = find_harken_error(failure)
+        if error is None:
+            raise
+        Console(stderr=True, highlight=False, soft_wrap=True).print("[bold red]error:[/] ", end="")
+        print(error, file=sys.stderr)
+        return BAD_INPUT
+    return 0
+
+
+def find_harken_error(failure: BaseException) -> HarkenError | None:
+    """The HarkenError at the root of an exception that Ray may have wrapped several times."""
+    for exception in _chain(failure):
+        if isinstance(exception, HarkenError):
+            return exception
+    return None
+
+
+def _chain(failure: BaseException) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    pending: list[BaseException | None] = [failure]
+    while pending:
+        exception = pending.pop(0)
+        if not isinstance(exception, BaseException) or id(exception) in seen:
+            continue
+        seen.add(id(exception))
+        yield exception
+        pending += [getattr(exception, "cause", None), exception.__cause__, exception.__context__]

@@ -1,0 +1,47 @@
+"""Reaching Ray: a running cluster when there is one, a local one otherwise."""
+
+import logging
+import os
+import secrets
+
+import ray
+from ray.data import DataContext
+
+from harken.errors import HarkenError
+from harken.settings import ClusterSettings
+
+# Ray Data keeps slots for its own operators; with exactly two logical CPUs a pool of two actors can starve.
+LOGICAL_CPUS = 8
+
+
+def connect(settings: ClusterSettings) -> None:
+    """Join ``settings.address`` (or the cluster this job was submitted to), else start a local Ray.
+
+    Raises:
+        HarkenError: the address does not answer.
+    """
+    if ray.is_initialized():
+        return
+    address = settings.address or os.environ.get("RAY_ADDRESS")
+    if address:
+        try:
+            ray.init(address=address, logging_level=logging.WARNING)
+        except (ConnectionError, ValueError, RuntimeError) as failure:
+            raise HarkenError("cluster.address", address, f"No Ray cluster answers there: {failure}") from None
+    else:
+        # A token of our own keeps the local cluster closed to others and a user's ~/.ray untouched.
+        if "RAY_AUTH_MODE" not in os.environ:
+            os.environ["RAY_AUTH_MODE"] = "token"
+            os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+        cpus = settings.cpus or max(LOGICAL_CPUS, os.cpu_count() or 1)
+        ray.init(address="local", num_cpus=cpus, include_dashboard=False, logging_level=logging.WARNING)
+    _quiet()
+
+
+def _quiet() -> None:
+    context = DataContext.get_current()
+    context.enable_progress_bars = False
+    context.print_on_execution_start = False
+    for name in ("ray.data", "ray.train"):
+        logging.getLogger(name).setLevel(logging.WARNING)

@@ -1,0 +1,163 @@
+"""The resumable flow: a stage's missing shards, fanned out over a pool of actors by Ray Data.
+
+One actor call reads one shard, transforms its rows and commits one Parquet part by an atomic rename. Only a
+small summary travels back, so 100,000 samples cost the driver nothing, and the commit is the checkpoint:
+killing an actor or the driver loses at most the shards in flight, and a rerun makes only what is missing.
+"""
+
+import fcntl
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol, TextIO
+
+import pyarrow as pa
+import ray
+from ray.data import ActorPoolStrategy
+
+from harken.config import dump_yaml
+from harken.errors import HarkenError
+from harken.records import FAILED, Row, write_parquet
+from harken.settings import PipelineSettings
+from harken.sources import Source
+from harken.stages import Stage, cause
+from jobs.cluster import connect
+from jobs.progress import StageProgress, note
+
+
+class Actor(Protocol):
+    """What `actors` offers: rows in, the same number of rows out, never an exception for one bad row."""
+
+    def __call__(self, rows: list[Row]) -> list[Row]: ...
+
+
+class ShardWorker:
+    """Runs inside a Ray actor: holds one loaded actor and commits one part per call."""
+
+    def __init__(
+        self,
+        stage: Stage,
+        source: Source,
+        factory: Callable[..., Actor],
+        arguments: Mapping[str, Any],
+        schema: pa.Schema,
+    ) -> None:
+        self.stage, self.source, self.schema = stage, source, schema
+        self.actor: Actor | None = None
+        self.failure: HarkenError | None = None
+        try:
+            self.actor = factory(**arguments)
+        except HarkenError as failure:
+            # An exception here would make Ray restart the actor for ever; the first call reports it instead.
+            self.failure = failure
+
+    def __call__(self, batch: dict[str, Any]) -> dict[str, list[Any]]:
+        summaries = [self.commit(int(shard)) for shard in batch["shard"]]
+        return {key: [summary[key] for summary in summaries] for key in summaries[0]}
+
+    def commit(self, shard: int) -> dict[str, Any]:
+        """Make one part; returns the number of rows and the causes of failed ones."""
+        if self.actor is None:
+            raise self.failure or RuntimeError("actor was not built")
+        rows = self.source.rows(shard)
+        results = self.actor(rows)
+        if [row["id"] for row in results] != [row["id"] for row in rows]:
+            raise RuntimeError(f"{self.stage.name}: the actor dropped, added or reordered rows of shard {shard}")
+        write_parquet(self.stage.part(shard), results, self.schema)
+        causes = Counter(cause(row["error"]) for row in results if row["status"] == FAILED)
+        return {"shard": shard, "rows": len(results), "causes": list(causes), "counts": list(causes.values())}
+
+
+def run_stage(
+    settings: PipelineSettings,
+    stage: Stage,
+    source: Source,
+    factory: Callable[..., Actor],
+    arguments: Mapping[str, Any],
+    schema: pa.Schema,
+    *,
+    workers: int,
+    gpus_per_worker: float = 0.0,
+) -> dict[str, Any]:
+    """Bring ``stage`` to completion and return its record (rows, failures by cause, seconds).
+
+    A complete stage returns at once without touching Ray; ``workers=0`` runs it in this process.
+
+    Raises:
+        HarkenError: bad input found by an actor, a full disk, or another driver already working on the stage.
+    """
+    if stage.complete():
+        record = stage.record()
+        note(f"{stage.name}: skipped, {record['rows']} rows are there")
+        return record
+    with exclusive(stage):
+        stage.begin(dump_yaml(settings))
+        started = time.monotonic()
+        missing = stage.missing()
+        if missing:
+            with StageProgress(stage.name, total=stage.shards, done=stage.shards - len(missing)) as progress:
+                worker = (stage.absolute(), source, factory, dict(arguments), schema)
+                if workers:
+                    connect(settings.cluster)
+                    summaries = _fan_out(missing, worker, min(workers, len(missing)), gpus_per_worker)
+                else:
+                    summaries = _in_process(missing, worker)
+                for summary in summaries:
+                    causes = dict(zip(summary["causes"], summary["counts"], strict=True))
+                    progress.advance(rows=summary["rows"], causes=causes)
+        record = stage.finish(time.monotonic() - started)
+    note(f"{stage.name}: {record['rows']} rows, {record['failed']} failed, {record['seconds']:.0f} s")
+    return record
+
+
+def _fan_out(
+    missing: Sequence[int], worker: tuple[Any, ...], pool: int, gpus_per_worker: float
+) -> Iterator[dict[str, Any]]:
+    # One block per shard keeps Ray Data from coalescing the tiny descriptors into one task.
+    descriptors = ray.data.from_items([{"shard": shard} for shard in missing], override_num_blocks=len(missing))
+    summaries = descriptors.map_batches(
+        ShardWorker,
+        fn_constructor_args=worker,
+        batch_size=1,
+        compute=ActorPoolStrategy(size=pool),
+        num_cpus=1,
+        num_gpus=gpus_per_worker or None,
+    )
+    yield from summaries.iter_rows()
+
+
+def _in_process(missing: Sequence[int], worker: tuple[Any, ...]) -> Iterator[dict[str, Any]]:
+    shard_worker = ShardWorker(*worker)
+    for shard in missing:
+        yield shard_worker.commit(shard)
+
+
+@contextmanager
+def exclusive(stage: Stage) -> Iterator[None]:
+    """Hold the stage's lock; the kernel frees it when the holder dies, however it dies.
+
+    Raises:
+        HarkenError: another process holds it.
+    """
+    path = stage.directory / ".lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "a+", encoding="utf-8") as lock:
+        _acquire(lock, path)
+        yield
+
+
+def _acquire(lock: TextIO, path: Path) -> None:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.seek(0)
+        holder = lock.read().strip() or "unknown"
+        raise HarkenError(
+            "stage lock", str(path), f"Process {holder} is working on this stage: wait for it or end it."
+        ) from None
+    lock.truncate(0)
+    lock.write(str(os.getpid()))
+    lock.flush()

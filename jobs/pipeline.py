@@ -1,0 +1,35 @@
+"""The adapt pipeline end to end: labels, speech, judge, finetune, evaluate.
+
+``python -m jobs.pipeline --config configs/demo.yaml [--set KEY=VALUE ...]``
+
+Every stage is skipped when its output is complete and nothing it depends on has changed. Killing the run at
+any point loses nothing that is finished; the same command goes on from there.
+"""
+
+import sys
+
+from harken.settings import PipelineSettings
+from jobs.cli import run_job
+from jobs.evaluate import evaluate
+from jobs.finetune import finetune_run
+from jobs.judge import judge_speech
+from jobs.labels import write_labels
+from jobs.plan import Plan
+from jobs.preflight import preflight
+from jobs.speech import speak_all
+
+
+def main(settings: PipelineSettings) -> None:
+    """Run every stage that is not complete, then print the table and where the report is."""
+    if not Plan(settings).evaluate.complete():
+        # A wrong path in the last stage must not be found out an hour after the first one began.
+        preflight(settings)
+    write_labels(settings)
+    speak_all(settings)
+    judge_speech(settings)
+    finetune_run(settings)
+    evaluate(settings)
+
+
+if __name__ == "__main__":
+    sys.exit(run_job(main, PipelineSettings, __doc__ or ""))

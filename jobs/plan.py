@@ -1,0 +1,171 @@
+"""The stages of a pipeline run, their inputs and fingerprints: all that decides what has to run again.
+
+Nothing heavy is imported here, so that a second run of a finished pipeline is over in seconds.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from harken.digests import file_digest, manifest_digest, model_digest
+from harken.records import fingerprint, read_manifest
+from harken.settings import PipelineSettings, VoiceSettings
+from harken.sources import Indices, Manifest, Parts
+from harken.stages import Stage
+
+# Raised by one when a stage's code changes what its rows hold, so that old outputs are not mistaken for new ones.
+REVISIONS = {"labels": 1, "speech": 1, "hypotheses": 1, "verdicts": 1, "finetune": 1, "evaluate": 1}
+
+# Settings that decide where and how fast a stage runs, never what it makes.
+WHERE_AND_HOW_FAST = {"workers", "device", "use_gpu", "gpus_per_worker", "batch_size"}
+
+MANIFEST_ROWS_PER_SHARD = 32
+
+
+@dataclass(frozen=True)
+class Speech:
+    """A set of utterances to be spoken or read: its stage and where its rows come from."""
+
+    stage: Stage
+    source: Manifest | Parts
+    voices: VoiceSettings
+
+
+class Plan:
+    """Every stage of the run that ``settings`` describes.
+
+    Raises:
+        HarkenError: an input file is missing or broken.
+    """
+
+    def __init__(self, settings: PipelineSettings) -> None:
+        self.settings = settings
+        self.output = settings.run.output
+
+    @cached_property
+    def labels(self) -> Stage:
+        keywords, labels = self.settings.keywords, self.settings.labels
+        inputs = [file_digest(keywords.path), sorted(keywords.categories), file_digest(labels.seeds)]
+        digest = self._fingerprint("labels", _content(labels), inputs, self.settings.run.seed)
+        return self._stage("labels", digest, Indices(digest, 0, labels.count, labels.rows_per_shard).shards())
+
+    @property
+    def label_source(self) -> Indices:
+        labels = self.settings.labels
+        return Indices(self.labels.fingerprint, self.settings.run.seed, labels.count, labels.rows_per_shard)
+
+    @cached_property
+    def speech(self) -> Speech:
+        """The pseudo-labels, spoken."""
+        voices = self.settings.speech.voices
+        digest = self._speech_fingerprint(self.labels.fingerprint, voices)
+        source = Parts(self.labels.parts(), ["id", "text", "keywords", "status", "error"])
+        return Speech(self._stage("speech", digest, self.labels.shards), source, voices)
+
+    @cached_property
+    def replay(self) -> Speech | None:
+        """General sentences for training, in the training voices."""
+        path = self.settings.finetune.replay.manifest
+        return self._manifest_speech("speech-replay", path, self.settings.speech.voices)
+
+    @cached_property
+    def domain(self) -> Speech:
+        """The held-out domain test set, in voices that training never hears."""
+        speech = self._manifest_speech("speech-domain", self.settings.evaluate.domain, self.settings.evaluate.voices)
+        assert speech is not None
+        return speech
+
+    @cached_property
+    def general(self) -> Speech | None:
+        """The held-out general test set: the forgetting check."""
+        return self._manifest_speech("speech-general", self.settings.evaluate.general, self.settings.evaluate.voices)
+
+    def speeches(self) -> list[Speech]:
+        """Every set of utterances of the run."""
+        return [speech for speech in (self.speech, self.replay, self.domain, self.general) if speech]
+
+    def hypotheses(self, speech: Speech, system: str) -> Stage:
+        """What ``system`` ('base' or 'adapted') hears in a set of utterances."""
+        model = self._base_model() if system == "base" else self.finetune.fingerprint
+        digest = self._fingerprint("hypotheses", speech.stage.fingerprint, model, _content(self.settings.decoding))
+        name = speech.stage.name.removeprefix("speech").removeprefix("-") or "synthetic"
+        return self._stage(f"hypotheses-{name}-{system}", digest, speech.stage.shards)
+
+    @cached_property
+    def verdicts(self) -> Stage:
+        """The judge's verdict on every synthetic utterance."""
+        hypotheses = self.hypotheses(self.speech, "base")
+        tests = [path for path in (self.settings.evaluate.domain, self.settings.evaluate.general) if path]
+        inputs = [hypotheses.fingerprint, [file_digest(path) for path in tests]]
+        digest = self._fingerprint("verdicts", _content(self.settings.judge), inputs)
+        return self._stage("verdicts", digest, hypotheses.shards)
+
+    @cached_property
+    def finetune(self) -> Stage:
+        """The LoRA run; its output is a model, not rows."""
+        finetune = self.settings.finetune
+        replay = self.replay.stage.fingerprint if self.replay else None
+        inputs = [self.verdicts.fingerprint, replay, self._base_model(), self.settings.decoding.language]
+        # Batch size is part of the result here, unlike in decoding.
+        content = finetune.model_dump(mode="json", exclude={"workers", "use_gpu"})
+        digest = self._fingerprint("finetune", content, inputs, self.settings.run.seed)
+        return self._stage("finetune", digest, 0)
+
+    @cached_property
+    def evaluate(self) -> Stage:
+        """Metrics and report over everything above."""
+        sets = [speech for speech in (self.domain, self.general) if speech]
+        inputs = [self.hypotheses(speech, system).fingerprint for speech in sets for system in ("base", "adapted")]
+        keywords = [file_digest(self.settings.keywords.path), sorted(self.settings.keywords.categories)]
+        content = _content(self.settings.evaluate)
+        return self._stage("evaluate", self._fingerprint("evaluate", content, inputs, keywords), 1)
+
+    def adapted_model(self) -> Path:
+        """The merged Whisper folder that fine-tuning leaves."""
+        return self.finetune.directory / "merged"
+
+    def _manifest_speech(self, name: str, path: Path | None, voices: VoiceSettings) -> Speech | None:
+        if path is None:
+            return None
+        audio = [path.parent / row["audio"] for row in read_manifest(path) if row.get("audio")]
+        digest = self._speech_fingerprint(manifest_digest(path, audio), voices)
+        source = Manifest(path, MANIFEST_ROWS_PER_SHARD)
+        return Speech(self._stage(name, digest, source.shards()), source, voices)
+
+    def _speech_fingerprint(self, texts: str, voices: VoiceSettings) -> str:
+        speech = self.settings.speech.model_dump(mode="json", exclude={"workers", "voices"})
+        lexicon = self.settings.keywords.pronunciations
+        inputs = [texts, file_digest(lexicon) if lexicon else None]
+        return self._fingerprint("speech", speech, voices.model_dump(mode="json"), inputs, self.settings.run.seed)
+
+    def _base_model(self) -> str:
+        return model_digest(self.settings.model)
+
+    def _fingerprint(self, stage: str, *parts: object) -> str:
+        return fingerprint(stage, REVISIONS[stage], *parts)
+
+    def _stage(self, name: str, digest: str, shards: int) -> Stage:
+        return Stage.under(self.output, name, digest, shards)
+
+
+def _content(section: BaseModel) -> Mapping[str, Any]:
+    """The settings that decide what a stage makes."""
+    return section.model_dump(mode="json", exclude=set(WHERE_AND_HOW_FAST))
+
+
+def require(stages: Sequence[Stage]) -> None:
+    """Raise the error a job gives when the stages it reads are not there yet."""
+    from harken.errors import HarkenError
+
+    for stage in stages:
+        if not stage.complete():
+            job = f"python -m jobs.{stage.name.split('-')[0]}"
+            raise HarkenError(
+                "earlier stage",
+                stage.name,
+                f"Its output is not complete: run {job} (or jobs.pipeline) first.",
+            )

@@ -1,0 +1,87 @@
+"""Checks before the first stage: every input of every stage is there and usable."""
+
+import os
+import shutil
+from pathlib import Path
+
+from harken.errors import HarkenError
+from harken.keywords import load_keywords
+from harken.records import read_manifest
+from harken.settings import PipelineSettings
+from jobs.labels import read_seeds
+
+# A run that fills the disk half-way helps nobody; FLAC speech takes about 20 kB a second.
+BYTES_PER_SPOKEN_SECOND = 20_000
+TYPICAL_SECONDS = 6
+SPARE_BYTES = 500 * 1024 * 1024
+
+
+def preflight(settings: PipelineSettings) -> None:
+    """Raise the first problem found in the configuration's inputs, cheapest checks first.
+
+    Raises:
+        HarkenError: a broken keyword, seed, pronunciation or test file, an unknown voice, a model folder that is
+            not a Whisper, a relative output folder inside a packaged Ray job, or too little disk space.
+    """
+    _check_output(settings)
+    keywords = load_keywords(settings.keywords.path, categories=settings.keywords.categories)
+    read_seeds(settings, keywords)
+    _check_manifests(settings)
+    _check_voices(settings)
+    _check_model(settings.model)
+    _check_disk(settings)
+
+
+def _check_output(settings: PipelineSettings) -> None:
+    output = settings.run.output
+    # `ray job submit --working-dir` runs in a temporary copy that Ray deletes: results written there are lost.
+    if not output.is_absolute() and "runtime_resources" in Path.cwd().parts:
+        remedy = "A submitted job runs in a temporary copy: give storage that stays, --set run.output=/shared/..."
+        raise HarkenError("run.output", str(output), remedy)
+
+
+def _check_manifests(settings: PipelineSettings) -> None:
+    evaluate = settings.evaluate
+    for path in (settings.finetune.replay.manifest, evaluate.domain, evaluate.general):
+        if path is None:
+            continue
+        for row in read_manifest(path):
+            audio = row.get("audio")
+            if audio and not (path.parent / audio).is_file():
+                raise HarkenError(f"recording of {row['id']} in {path}", audio, "The file does not exist.")
+
+
+def _check_voices(settings: PipelineSettings) -> None:
+    from actors.pronunciation import load_pronunciations
+    from actors.speaker import build_synthesizer, check_speakers
+
+    synthesizer = build_synthesizer(settings.speech)
+    for voices in (settings.speech.voices, settings.evaluate.voices):
+        check_speakers(synthesizer, voices)
+    if settings.keywords.pronunciations:
+        load_pronunciations(settings.keywords.pronunciations)
+
+
+def _check_model(model: str) -> None:
+    folder = Path(model)
+    looks_local = model.startswith((".", "/", "models/")) or folder.exists()
+    if not looks_local:
+        return
+    for name in ("config.json", "generation_config.json"):
+        if not (folder / name).is_file():
+            raise HarkenError("model", model, f"The folder has no {name}: give a Whisper folder or a hub id.")
+    if '"whisper"' not in (folder / "config.json").read_text(encoding="utf-8"):
+        raise HarkenError("model", model, "Its config.json does not describe a Whisper model.")
+
+
+def _check_disk(settings: PipelineSettings) -> None:
+    folder = settings.run.output
+    while not folder.exists():
+        folder = folder.parent
+    if not os.access(folder, os.W_OK):
+        raise HarkenError("run.output", str(settings.run.output), f"{folder} cannot be written.")
+    needed = settings.labels.count * TYPICAL_SECONDS * BYTES_PER_SPOKEN_SECOND + SPARE_BYTES
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        remedy = f"It has {free / 1e9:.1f} GB free and this run needs about {needed / 1e9:.1f} GB: choose another disk."
+        raise HarkenError("run.output", str(settings.run.output), remedy)

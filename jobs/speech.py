@@ -1,0 +1,46 @@
+"""Speak the labels, the replay sentences and the text-only test sets.
+
+``python -m jobs.speech --config configs/demo.yaml``
+"""
+
+import sys
+from typing import Any
+
+from harken.settings import PipelineSettings
+from jobs.cli import run_job
+from jobs.plan import Plan, Speech, require
+
+
+def speak_all(settings: PipelineSettings) -> dict[str, dict[str, Any]]:
+    """Bring every speech stage of the run to completion; returns their records by stage name.
+
+    Raises:
+        HarkenError: the labels are not there yet, an unknown voice, a broken pronunciation file.
+    """
+    plan = Plan(settings)
+    require([plan.labels])
+    return {speech.stage.name: speak(settings, speech) for speech in plan.speeches()}
+
+
+def speak(settings: PipelineSettings, speech: Speech) -> dict[str, Any]:
+    """Bring one speech stage to completion; returns its record."""
+    from actors.pronunciation import load_pronunciations
+    from actors.speaker import SPEECH_SCHEMA, Speaker
+    from jobs.flow import run_stage
+
+    lexicon = settings.keywords.pronunciations
+    arguments = {
+        "speech": settings.speech,
+        "voices": speech.voices,
+        "pronunciations": load_pronunciations(lexicon) if lexicon else {},
+    }
+    workers = settings.speech.workers
+    return run_stage(settings, speech.stage, speech.source, Speaker, arguments, SPEECH_SCHEMA, workers=workers)
+
+
+def main(settings: PipelineSettings) -> None:
+    speak_all(settings)
+
+
+if __name__ == "__main__":
+    sys.exit(run_job(main, PipelineSettings, __doc__ or ""))
