@@ -1,0 +1,173 @@
+"""The luxury-retail example keeps the promises of `examples/README.md`."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import unicodedata
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from harken.keywords import Keyword, find_mentions, load_keywords
+from jobs.nano import vocabulary
+
+LUXURY = Path(__file__).parents[2] / "examples" / "luxury"
+CATEGORY_SIZES = {
+    "SERIES": 408,
+    "TYPE": 273,
+    "BRAND": 92,
+    "MATERIAL": 42,
+    "NICKNAME": 42,
+    "LINES": 19,
+    "SOCIAL": 3,
+}  # the paper's Table 2
+PUNCTUATION = re.compile(r"[，。？、,.?\s]+")
+
+
+def read_csv(name: str) -> list[dict[str, str]]:
+    with (LUXURY / name).open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def read_sentences(name: str) -> list[dict[str, str]]:
+    return [json.loads(line) for line in (LUXURY / name).read_text(encoding="utf-8").splitlines()]
+
+
+def folded(term: str) -> str:
+    return unicodedata.normalize("NFKC", term).casefold().replace(" ", "")
+
+
+def pattern(text: str, keywords: list[Keyword]) -> str:
+    """The sentence with every keyword masked; punctuation and spacing do not make a pattern new."""
+    for mention in reversed(find_mentions(text, keywords)):
+        text = f"{text[: mention.start]}<{text[mention.end :]}"
+    return PUNCTUATION.sub("", text)
+
+
+@pytest.fixture(scope="module")
+def keywords() -> list[Keyword]:
+    return load_keywords(LUXURY / "keywords.csv")
+
+
+@pytest.fixture(scope="module")
+def demo_keywords() -> list[Keyword]:
+    return load_keywords(LUXURY / "keywords_demo.csv")
+
+
+@pytest.mark.parametrize("path", sorted(LUXURY.iterdir()), ids=lambda path: path.name)
+def test_files_are_plain_normalised_utf8(path: Path) -> None:
+    content = path.read_bytes()
+    text = content.decode("utf-8")
+    assert not text.startswith("\ufeff")
+    assert "\r" not in text
+    assert text.endswith("\n")
+    assert unicodedata.is_normalized("NFC", text)
+
+
+def test_keyword_list_has_the_size_of_the_papers(keywords: list[Keyword]) -> None:
+    assert Counter(keyword.category for keyword in keywords) == CATEGORY_SIZES
+
+
+@pytest.mark.parametrize("name", ["keywords.csv", "keywords_demo.csv"])
+def test_terms_are_unique_and_clean(name: str) -> None:
+    terms = [row["term"] for row in read_csv(name)]
+    repeated = [term for term, count in Counter(map(folded, terms)).items() if count > 1]
+    assert repeated == []
+    for term in terms:
+        assert term == term.strip()
+        assert 2 <= len(term) <= 30
+        assert re.fullmatch(r"[a-z0-9]+( [a-z0-9]+)*|[\u4e00-\u9fff]+", term), term
+
+
+def test_chinese_characters_are_in_gb2312(keywords: list[Keyword]) -> None:
+    """The 6,763 simplified characters of everyday print: fonts, fast typing and small tokenizers have them."""
+    "".join(keyword.term for keyword in keywords).encode("gb2312")
+
+
+def test_demo_list_is_a_subset_over_all_categories(keywords: list[Keyword], demo_keywords: list[Keyword]) -> None:
+    assert set(demo_keywords) <= set(keywords)
+    assert {keyword.category for keyword in demo_keywords} == set(CATEGORY_SIZES)
+    latin = sum(keyword.term.isascii() for keyword in demo_keywords)
+    assert 0.25 <= latin / len(demo_keywords) <= 0.4
+
+
+def test_demo_terms_are_new_to_the_nano_model(demo_keywords: list[Keyword]) -> None:
+    everyday = {*vocabulary.mandarin_words(), *vocabulary.english_words()}
+    assert {keyword.term for keyword in demo_keywords} & everyday == set()
+
+
+@pytest.mark.parametrize(("name", "prefix", "least"), [("seeds.jsonl", "seed", 110), ("test.jsonl", "test", 200)])
+def test_sentences_are_well_formed_and_unique(name: str, prefix: str, least: int) -> None:
+    rows = read_sentences(name)
+    assert len(rows) >= least
+    assert [row["id"] for row in rows] == [f"{prefix}-{number:03d}" for number in range(1, len(rows) + 1)]
+    texts = [row["text"] for row in rows]
+    assert len({folded(PUNCTUATION.sub("", text)) for text in texts}) == len(texts)
+    for row in rows:
+        assert set(row) == {"id", "text"}
+        assert 8 <= len(row["text"]) <= 40
+        assert row["text"].endswith("。")
+
+
+def test_every_seed_mentions_a_keyword(keywords: list[Keyword], demo_keywords: list[Keyword]) -> None:
+    texts = [row["text"] for row in read_sentences("seeds.jsonl")]
+    assert [text for text in texts if not find_mentions(text, keywords)] == []
+    demo_terms = {keyword.term for keyword in demo_keywords}
+    within_demo = [text for text in texts if {mention.term for mention in find_mentions(text, keywords)} <= demo_terms]
+    assert len(within_demo) >= 60
+
+
+def test_seeds_mention_every_category(keywords: list[Keyword]) -> None:
+    texts = [row["text"] for row in read_sentences("seeds.jsonl")]
+    assert {mention.category for text in texts for mention in find_mentions(text, keywords)} == set(CATEGORY_SIZES)
+
+
+def test_test_sentences_mention_one_or_two_demo_terms(keywords: list[Keyword], demo_keywords: list[Keyword]) -> None:
+    demo_terms = {keyword.term for keyword in demo_keywords}
+    counts: Counter[str] = Counter()
+    for row in read_sentences("test.jsonl"):
+        terms = [mention.term for mention in find_mentions(row["text"], keywords)]
+        assert 1 <= len(terms) <= 2, row
+        assert set(terms) <= demo_terms, row
+        counts.update(terms)
+    assert {term for term in demo_terms if counts[term] < 2} == set()
+
+
+def test_test_set_shares_no_sentence_and_no_pattern_with_the_seeds(keywords: list[Keyword]) -> None:
+    seeds = [row["text"] for row in read_sentences("seeds.jsonl")]
+    tests = [row["text"] for row in read_sentences("test.jsonl")]
+    assert set(seeds) & set(tests) == set()
+    assert {pattern(text, keywords) for text in seeds} & {pattern(text, keywords) for text in tests} == set()
+
+
+def test_products_use_the_keyword_list(keywords: list[Keyword]) -> None:
+    products = read_csv("products.csv")
+    assert len(products) >= 40
+    assert len({product["sku"] for product in products}) == len(products)
+    categories = {keyword.term: keyword.category for keyword in keywords}
+    for product in products:
+        assert list(product) == ["sku", "brand", "series", "type", "material", "line", "colour", "price_band"]
+        assert all(product[column] for column in ("brand", "series", "type", "colour", "price_band")), product
+        for column, category in {
+            "brand": "BRAND",
+            "series": "SERIES",
+            "type": "TYPE",
+            "material": "MATERIAL",
+            "line": "LINES",
+        }.items():
+            value = product[column]
+            assert not value or categories.get(value) == category, (product["sku"], column, value)
+
+
+def test_pronunciations_respell_known_terms_and_every_digit(keywords: list[Keyword]) -> None:
+    spoken = {row["term"]: row["spoken"] for row in read_csv("pronunciations.csv")}
+    terms = {keyword.term for keyword in keywords}
+    assert len(spoken) == len(read_csv("pronunciations.csv"))
+    assert set(spoken) <= terms
+    assert {term for term in terms if re.search(r"\d", term)} <= set(spoken)
+    for term, reading in spoken.items():
+        assert reading == reading.strip() != term
+        assert re.fullmatch(r"[a-z ]*[零一二三四五六七八九十]*[a-z ]*", reading), (term, reading)
