@@ -29,13 +29,13 @@ def connect(settings: ClusterSettings) -> None:
         except (ConnectionError, ValueError, RuntimeError) as failure:
             raise HarkenError("cluster.address", address, f"No Ray cluster answers there: {failure}") from None
     else:
-        # A token of our own keeps the local cluster closed to others and a user's ~/.ray untouched.
-        if "RAY_AUTH_MODE" not in os.environ:
-            os.environ["RAY_AUTH_MODE"] = "token"
+        # Ray guards a local cluster with a token; one of our own keeps it out of the user's ~/.ray, where it
+        # would change how a later `ray start` behaves.
+        if "RAY_AUTH_TOKEN_PATH" not in os.environ:
             os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         cpus = settings.cpus or max(LOGICAL_CPUS, os.cpu_count() or 1)
-        ray.init(address="local", num_cpus=cpus, include_dashboard=False, logging_level=logging.WARNING)
+        ray.init(address="local", num_cpus=cpus, include_dashboard=False, logging_level=logging.ERROR)
     _quiet()
 
 

@@ -55,8 +55,16 @@ class ShardWorker:
             self.failure = failure
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, list[Any]]:
-        summaries = [self.commit(int(shard)) for shard in batch["shard"]]
+        summaries = [self.attempt(int(shard)) for shard in batch["shard"]]
         return {key: [summary[key] for summary in summaries] for key in summaries[0]}
+
+    def attempt(self, shard: int) -> dict[str, Any]:
+        """Make one part; bad input comes back as data, because Ray keeps only the text of an exception."""
+        try:
+            return self.commit(shard) | {"error": []}
+        except HarkenError as failure:
+            error = [failure.thing, str(failure.value), failure.remedy]
+            return {"shard": shard, "rows": 0, "causes": [], "counts": [], "error": error}
 
     def commit(self, shard: int) -> dict[str, Any]:
         """Make one part; returns the number of rows and the causes of failed ones."""
@@ -106,6 +114,8 @@ def run_stage(
                 else:
                     summaries = _in_process(missing, worker)
                 for summary in summaries:
+                    if len(summary["error"]):
+                        raise HarkenError(*summary["error"])
                     causes = dict(zip(summary["causes"], summary["counts"], strict=True))
                     progress.advance(rows=summary["rows"], causes=causes)
         record = stage.finish(time.monotonic() - started)
@@ -132,7 +142,7 @@ def _fan_out(
 def _in_process(missing: Sequence[int], worker: tuple[Any, ...]) -> Iterator[dict[str, Any]]:
     shard_worker = ShardWorker(*worker)
     for shard in missing:
-        yield shard_worker.commit(shard)
+        yield shard_worker.attempt(shard)
 
 
 @contextmanager
