@@ -112,16 +112,27 @@ def test_sentences_are_well_formed_and_unique(name: str, prefix: str, least: int
         assert row["text"].endswith("。")
 
 
-def test_every_seed_mentions_a_keyword(keywords: list[Keyword], demo_keywords: list[Keyword]) -> None:
+def test_every_seed_mentions_a_keyword(keywords: list[Keyword]) -> None:
     texts = [row["text"] for row in read_sentences("seeds.jsonl")]
     assert [text for text in texts if not find_mentions(text, keywords)] == []
+
+
+def test_demo_seeds_are_the_seeds_that_mention_demo_terms_only(
+    keywords: list[Keyword], demo_keywords: list[Keyword]
+) -> None:
     demo_terms = {keyword.term for keyword in demo_keywords}
-    within_demo = [text for text in texts if {mention.term for mention in find_mentions(text, keywords)} <= demo_terms]
+    within_demo = [
+        row
+        for row in read_sentences("seeds.jsonl")
+        if {mention.term for mention in find_mentions(row["text"], keywords)} <= demo_terms
+    ]
+    assert read_sentences("seeds_demo.jsonl") == within_demo
     assert len(within_demo) >= 60
 
 
-def test_seeds_mention_every_category(keywords: list[Keyword]) -> None:
-    texts = [row["text"] for row in read_sentences("seeds.jsonl")]
+@pytest.mark.parametrize("name", ["seeds.jsonl", "seeds_demo.jsonl"])
+def test_seeds_mention_every_category(name: str, keywords: list[Keyword]) -> None:
+    texts = [row["text"] for row in read_sentences(name)]
     assert {mention.category for text in texts for mention in find_mentions(text, keywords)} == set(CATEGORY_SIZES)
 
 
