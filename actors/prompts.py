@@ -42,7 +42,7 @@ class PromptBuilder:
 
     ``sampling="paper"`` draws i keywords of a category uniformly for every row: a 3-term category is in every
     prompt and a 408-term one in 2% each. ``"coverage"`` walks through a seeded shuffle of the category instead,
-    i terms a row, so that after any number of rows the uses of two of its terms differ by at most one.
+    i terms a row, so that all of its terms are shown nearly equally often after any number of rows.
 
     Raises:
         HarkenError: no sentences or no keywords.

@@ -39,6 +39,12 @@ MOST_CLAUSES = 4
 CLAUSE_END = re.compile(r"[,，。;；!！?？]+")
 
 
+def join(left: str, right: str) -> str:
+    """Concatenate, with a space where two Latin words or numbers would run together."""
+    touching = bool(left and right) and all(edge.isascii() and edge.isalnum() for edge in (left[-1], right[0]))
+    return f"{left} {right}" if touching else left + right
+
+
 @dataclass(frozen=True)
 class Clause:
     """A clause of a seed sentence as alternating literal text and slots (categories)."""
@@ -51,7 +57,7 @@ class SlotWriter:
     """Rows ``{"id", "index"}`` in, label rows (`LABEL_SCHEMA`) out.
 
     A row fails with the cause 'no keyword' when none of its prompt's sentences has a slot that the prompt can
-    fill, and with 'keyword lost' when filling joined two terms so that a claimed one can no longer be found.
+    fill, and with 'keyword lost' when a claimed term can no longer be found in the text.
     """
 
     def __init__(
@@ -125,7 +131,7 @@ class SlotWriter:
                 term = draw.choice(fresh or list(prompt.keywords[slot]))
                 if (term, slot) not in claimed:
                     claimed.append((term, slot))
-                text += term + following
+                text = join(join(text, term), following)
             texts.append(text)
         return "，".join(texts) + "。", claimed
 

@@ -1,0 +1,98 @@
+"""Which stages a changed setting touches."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from harken.config import load_config
+from harken.errors import HarkenError
+from harken.settings import PipelineSettings
+from jobs.plan import Plan, require
+
+ROOT = Path(__file__).resolve().parents[2]
+STAGES = ("labels", "speech", "replay", "domain", "general", "heard", "verdicts", "finetune", "adapted", "evaluate")
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the demo's inputs, free to be changed."""
+    for name in ("configs", "examples"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    model = tmp_path / "models" / "nano"
+    model.mkdir(parents=True)
+    (model / "config.json").write_text('{"model_type": "whisper"}', encoding="utf-8")
+    (model / "model.safetensors").write_bytes(b"weights")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def fingerprints(*overrides: str) -> dict[str, str]:
+    plan = Plan(load_config("configs/demo.yaml", overrides, PipelineSettings))
+    assert plan.replay is not None
+    assert plan.general is not None
+    stages = {
+        "labels": plan.labels,
+        "speech": plan.speech.stage,
+        "replay": plan.replay.stage,
+        "domain": plan.domain.stage,
+        "general": plan.general.stage,
+        "heard": plan.hypotheses(plan.speech, "base"),
+        "verdicts": plan.verdicts,
+        "finetune": plan.finetune,
+        "adapted": plan.hypotheses(plan.domain, "adapted"),
+        "evaluate": plan.evaluate,
+    }
+    assert set(stages) == set(STAGES)
+    return {name: stage.fingerprint for name, stage in stages.items()}
+
+
+LATE = {"finetune", "adapted", "evaluate"}
+CHANGES = {
+    "labels.count=961": {"labels", "speech", "heard", "verdicts"} | LATE,
+    "labels.workers=2": set(),
+    "speech.workers=1": set(),
+    "decoding.batch_size=3": set(),
+    "cluster.cpus=4": set(),
+    "run.output=elsewhere": set(),
+    "speech.voices.rate=[0.9, 1.1]": {"speech", "replay", "heard", "verdicts"} | LATE,
+    "evaluate.voices.rate=[0.9, 1.1]": {"domain", "general", "adapted", "evaluate"},
+    "judge.threshold=0.5": {"verdicts"} | LATE,
+    "finetune.epochs=1": LATE,
+    "finetune.lora.rank=2": LATE,
+    "evaluate.bootstrap_samples=10": {"evaluate"},
+    "decoding.max_new_tokens=10": {"heard", "verdicts"} | LATE,
+    "run.seed=8": set(STAGES),
+}
+
+
+@pytest.mark.parametrize("override", CHANGES)
+def test_a_setting_touches_its_stages_and_no_others(project: Path, override: str) -> None:
+    before, after = fingerprints(), fingerprints(override)
+    assert {name for name in STAGES if before[name] != after[name]} == CHANGES[override]
+
+
+def test_a_changed_input_file_touches_what_reads_it(project: Path) -> None:
+    before = fingerprints()
+    with open(project / "examples/general/train.jsonl", "a", encoding="utf-8") as lines:
+        lines.write('{"id": "one-more", "text": "今天天气很好"}\n')
+    after = fingerprints()
+    assert {name for name in STAGES if before[name] != after[name]} == {"replay"} | LATE
+
+
+def test_a_changed_model_touches_what_it_hears(project: Path) -> None:
+    before = fingerprints()
+    (project / "models/nano/model.safetensors").write_bytes(b"other weights")
+    after = fingerprints()
+    assert {name for name in STAGES if before[name] != after[name]} == {"heard", "verdicts"} | LATE
+
+
+def test_a_missing_input_is_named(project: Path) -> None:
+    with pytest.raises(HarkenError, match="absent"):
+        fingerprints("keywords.path=absent.csv")
+
+
+def test_a_job_whose_input_stage_is_missing_says_which_job_to_run(project: Path) -> None:
+    plan = Plan(load_config("configs/demo.yaml", [], PipelineSettings))
+    with pytest.raises(HarkenError, match=r"python -m jobs\.labels"):
+        require([plan.labels])
