@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from harken.keywords import Keyword, find_mentions, load_keywords
+from harken.keywords import Keyword, KeywordMatcher, load_keywords
 from jobs.nano import vocabulary
 
 LUXURY = Path(__file__).parents[2] / "examples" / "luxury"
@@ -40,9 +40,9 @@ def folded(term: str) -> str:
     return unicodedata.normalize("NFKC", term).casefold().replace(" ", "")
 
 
-def patterns(text: str, keywords: list[Keyword]) -> set[str]:
+def patterns(text: str, matcher: KeywordMatcher) -> set[str]:
     """The sentence with its keywords masked, whole and clause by clause; punctuation makes no pattern new."""
-    for mention in reversed(find_mentions(text, keywords)):
+    for mention in reversed(matcher.find(text)):
         text = f"{text[: mention.start]}<>{text[mention.end :]}"
     return {PUNCTUATION.sub("", text), *filter(None, PUNCTUATION.split(text))}
 
@@ -50,6 +50,11 @@ def patterns(text: str, keywords: list[Keyword]) -> set[str]:
 @pytest.fixture(scope="module")
 def keywords() -> list[Keyword]:
     return load_keywords(LUXURY / "keywords.csv")
+
+
+@pytest.fixture(scope="module")
+def matcher(keywords: list[Keyword]) -> KeywordMatcher:
+    return KeywordMatcher(keywords)
 
 
 @pytest.fixture(scope="module")
@@ -112,47 +117,47 @@ def test_sentences_are_well_formed_and_unique(name: str, prefix: str, least: int
         assert row["text"].endswith("。")
 
 
-def test_every_seed_mentions_a_keyword(keywords: list[Keyword]) -> None:
+def test_every_seed_mentions_a_keyword(matcher: KeywordMatcher) -> None:
     texts = [row["text"] for row in read_sentences("seeds.jsonl")]
-    assert [text for text in texts if not find_mentions(text, keywords)] == []
+    assert [text for text in texts if not matcher.find(text)] == []
 
 
 def test_demo_seeds_are_the_seeds_that_mention_demo_terms_only(
-    keywords: list[Keyword], demo_keywords: list[Keyword]
+    matcher: KeywordMatcher, demo_keywords: list[Keyword]
 ) -> None:
     demo_terms = {keyword.term for keyword in demo_keywords}
     within_demo = [
         row
         for row in read_sentences("seeds.jsonl")
-        if {mention.term for mention in find_mentions(row["text"], keywords)} <= demo_terms
+        if {mention.term for mention in matcher.find(row["text"])} <= demo_terms
     ]
     assert read_sentences("seeds_demo.jsonl") == within_demo
     assert len(within_demo) >= 60
 
 
 @pytest.mark.parametrize("name", ["seeds.jsonl", "seeds_demo.jsonl"])
-def test_seeds_mention_every_category(name: str, keywords: list[Keyword]) -> None:
+def test_seeds_mention_every_category(name: str, matcher: KeywordMatcher) -> None:
     texts = [row["text"] for row in read_sentences(name)]
-    assert {mention.category for text in texts for mention in find_mentions(text, keywords)} == set(CATEGORY_SIZES)
+    assert {mention.category for text in texts for mention in matcher.find(text)} == set(CATEGORY_SIZES)
 
 
-def test_test_sentences_mention_one_or_two_demo_terms(keywords: list[Keyword], demo_keywords: list[Keyword]) -> None:
+def test_test_sentences_mention_one_or_two_demo_terms(matcher: KeywordMatcher, demo_keywords: list[Keyword]) -> None:
     demo_terms = {keyword.term for keyword in demo_keywords}
     counts: Counter[str] = Counter()
     for row in read_sentences("test.jsonl"):
-        terms = [mention.term for mention in find_mentions(row["text"], keywords)]
+        terms = [mention.term for mention in matcher.find(row["text"])]
         assert 1 <= len(terms) <= 2, row
         assert set(terms) <= demo_terms, row
         counts.update(terms)
     assert {term for term in demo_terms if counts[term] < 2} == set()
 
 
-def test_test_set_shares_no_sentence_pattern_or_clause_with_the_seeds(keywords: list[Keyword]) -> None:
+def test_test_set_shares_no_sentence_pattern_or_clause_with_the_seeds(matcher: KeywordMatcher) -> None:
     seeds = [row["text"] for row in read_sentences("seeds.jsonl")]
     tests = [row["text"] for row in read_sentences("test.jsonl")]
     assert set(seeds) & set(tests) == set()
-    seed_patterns = {part for text in seeds for part in patterns(text, keywords)}
-    shared = {text: both for text in tests if (both := patterns(text, keywords) & seed_patterns)}
+    seed_patterns = {part for text in seeds for part in patterns(text, matcher)}
+    shared = {text: both for text in tests if (both := patterns(text, matcher) & seed_patterns)}
     assert shared == {}
 
 
