@@ -19,7 +19,7 @@ def load_pronunciations(path: str | Path) -> dict[str, str]:
     path = Path(path)
     spoken: dict[str, str] = {}
     try:
-        with open(path, encoding="utf-8-sig", newline="") as lines:
+        with path.open(encoding="utf-8-sig", newline="") as lines:
             reader = csv.DictReader(lines)
             if not set(COLUMNS) <= set(reader.fieldnames or ()):
                 raise HarkenError("pronunciation file", str(path), "Its first line must be: term,spoken")

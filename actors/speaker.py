@@ -34,6 +34,8 @@ SPEECH_SCHEMA = pa.schema(
 )
 
 RECORDED = "recording"
+# Half a step of 16-bit audio: below it every sample would be stored as zero.
+INAUDIBLE = 0.5 / 32768
 
 
 def build_synthesizer(speech: SpeechSettings) -> Synthesizer:
@@ -109,6 +111,8 @@ class Speaker:
                 "status": FAILED,
                 "error": "synthesis: the backend stopped before the end of the text",
             }
+        if np.abs(result.wave).max() < INAUDIBLE:
+            return row | {"status": FAILED, "error": f"synthesis: silence for {request.text_spoken!r}"}
         clean = resample(result.wave, result.sample_rate, SAMPLE_RATE)
         wave, applied = augment(clean, self.voices.augmentation, request.id)
         return row | self._encoded(wave) | {"augmentation": json.dumps(applied)}

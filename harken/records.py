@@ -102,9 +102,9 @@ def replace_atomically(path: Path, write: Any) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write(str(temporary))
-        with open(temporary, "rb") as written:
+        with temporary.open("rb") as written:
             os.fsync(written.fileno())
-        os.replace(temporary, path)
+        temporary.replace(path)
     except OSError as failure:
         temporary.unlink(missing_ok=True)
         remedy = f"It cannot be written ({failure.strerror or failure}): free or change the disk and run again; "
@@ -128,7 +128,7 @@ def read_parquet(path: Path, columns: Sequence[str] | None = None) -> list[Row]:
 
 def _numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
     try:
-        with open(path, encoding="utf-8-sig") as lines:
+        with path.open(encoding="utf-8-sig") as lines:
             for number, line in enumerate(lines, start=1):
                 if line.strip():
                     yield number, line

@@ -154,7 +154,7 @@ def exclusive(stage: Stage) -> Iterator[None]:
     """
     path = stage.directory / ".lock"
     path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "a+", encoding="utf-8") as lock:
+    with path.open("a+", encoding="utf-8") as lock:
         _acquire(lock, path)
         yield
 

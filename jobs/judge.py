@@ -67,6 +67,7 @@ def test_texts(settings: PipelineSettings) -> list[str]:
 
 
 def main(settings: PipelineSettings) -> None:
+    """Run this stage of the pipeline."""
     judge_speech(settings)
 
 

@@ -72,6 +72,7 @@ def coverage(rows: list[Row], keywords: list[Keyword]) -> dict[str, dict[str, An
 
 
 def main(settings: PipelineSettings) -> None:
+    """Run this stage of the pipeline."""
     write_labels(settings)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from harken.errors import HarkenError
 from harken.keywords import load_keywords
+from harken.model_folder import locate_model
 from harken.records import read_manifest
 from harken.settings import PipelineSettings
 from jobs.labels import read_seeds
@@ -28,7 +29,7 @@ def preflight(settings: PipelineSettings) -> None:
     read_seeds(settings, keywords)
     _check_manifests(settings)
     _check_voices(settings)
-    _check_model(settings.model)
+    locate_model(settings.model)
     _check_disk(settings)
 
 
@@ -60,18 +61,6 @@ def _check_voices(settings: PipelineSettings) -> None:
         check_speakers(synthesizer, voices)
     if settings.keywords.pronunciations:
         load_pronunciations(settings.keywords.pronunciations)
-
-
-def _check_model(model: str) -> None:
-    folder = Path(model)
-    looks_local = model.startswith((".", "/", "models/")) or folder.exists()
-    if not looks_local:
-        return
-    for name in ("config.json", "generation_config.json"):
-        if not (folder / name).is_file():
-            raise HarkenError("model", model, f"The folder has no {name}: give a Whisper folder or a hub id.")
-    if '"whisper"' not in (folder / "config.json").read_text(encoding="utf-8"):
-        raise HarkenError("model", model, "Its config.json does not describe a Whisper model.")
 
 
 def _check_disk(settings: PipelineSettings) -> None:

@@ -39,6 +39,7 @@ def speak(settings: PipelineSettings, speech: Speech) -> dict[str, Any]:
 
 
 def main(settings: PipelineSettings) -> None:
+    """Run this stage of the pipeline."""
     speak_all(settings)
 
 

@@ -74,7 +74,7 @@ def test_a_setting_touches_its_stages_and_no_others(project: Path, override: str
 
 def test_a_changed_input_file_touches_what_reads_it(project: Path) -> None:
     before = fingerprints()
-    with open(project / "examples/general/train.jsonl", "a", encoding="utf-8") as lines:
+    with (project / "examples/general/train.jsonl").open("a", encoding="utf-8") as lines:
         lines.write('{"id": "one-more", "text": "今天天气很好"}\n')
     after = fingerprints()
     assert {name for name in STAGES if before[name] != after[name]} == {"replay"} | LATE
