@@ -20,6 +20,9 @@ MAX_SECONDS = 600.0
 MAX_BYTES = 256 * 1024 * 1024
 _RATES = range(4_000, 384_001)
 _MAX_CHANNELS = 8
+# The quietest moment is sought in the last fifth of a window, over stretches as long as a short pause.
+_CUT_REGION = 0.2
+_PAUSE_SECONDS = 0.05
 _MAX_VALUES = 64 * 1024 * 1024
 _UNKNOWN_LENGTH = np.iinfo(np.int64).max
 
@@ -41,9 +44,7 @@ def read_audio(
     except FileNotFoundError:
         raise HarkenError("audio file", str(path), "It does not exist.") from None
     except OSError as failure:
-        raise HarkenError(
-            "audio file", str(path), f"It cannot be read ({failure.strerror or failure})."
-        ) from None
+        raise HarkenError("audio file", str(path), f"It cannot be read ({failure.strerror or failure}).") from None
     return decode_audio(content, max_seconds, max_bytes, name=str(path))
 
 
@@ -89,6 +90,19 @@ def resample(wave: np.ndarray, from_rate: int, to_rate: int = SAMPLE_RATE) -> np
     return resampled.astype(np.float32, copy=False)
 
 
+def split_at_pauses(wave: np.ndarray, longest: int) -> list[np.ndarray]:
+    """Cut a wave into pieces of at most `longest` samples, each cut at the quietest moment of a window's last fifth."""
+    pieces: list[np.ndarray] = []
+    pause = max(1, min(int(_PAUSE_SECONDS * SAMPLE_RATE), longest // 10))
+    while len(wave) > longest:
+        region = wave[int(longest * (1 - _CUT_REGION)) : longest].astype(np.float64)
+        energy = np.convolve(region**2, np.ones(pause), mode="valid")
+        cut = int(longest * (1 - _CUT_REGION)) + int(energy.argmin()) + pause // 2
+        pieces.append(wave[:cut])
+        wave = wave[cut:]
+    return [*pieces, wave]
+
+
 def check_wave(wave: np.ndarray, name: str) -> np.ndarray:
     """The wave as float32 if it is mono, not empty and finite.
 
@@ -108,9 +122,7 @@ def _check_size(size: int, max_bytes: int, name: str) -> None:
     if size == 0:
         raise HarkenError("audio file", name, "It is empty (0 bytes).")
     if size > max_bytes:
-        raise HarkenError(
-            "audio file", name, f"It has {size:,} bytes, more than the allowed {max_bytes:,}: split it."
-        )
+        raise HarkenError("audio file", name, f"It has {size:,} bytes, more than the allowed {max_bytes:,}: split it.")
 
 
 def _decode(file: soundfile.SoundFile, max_seconds: float, name: str) -> np.ndarray:
@@ -120,9 +132,7 @@ def _decode(file: soundfile.SoundFile, max_seconds: float, name: str) -> np.ndar
         raise HarkenError("audio file", name, f"It has {format_found}; {expected} are accepted: convert it.")
     if file.frames == _UNKNOWN_LENGTH:
         # libsndfile cannot read such a file to its end.
-        raise HarkenError(
-            "audio file", name, "Its header does not state its length (streamed FLAC): re-encode it."
-        )
+        raise HarkenError("audio file", name, "Its header does not state its length (streamed FLAC): re-encode it.")
     # The header's length may still be wrong (MP3): never decode more than the limit.
     limit = int(min(max_seconds * file.samplerate, _MAX_VALUES / file.channels))
     too_long = f"It is longer than the allowed {limit / file.samplerate:g} seconds: split it."
