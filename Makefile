@@ -17,6 +17,7 @@ help: ## what can be made
 $(READY): requirements/lock-py311.txt requirements/environment.py
 	@test -n "$(PYTHON)" || { echo "Python: none of 3.11, 3.12, 3.13 with venv is on the PATH. Install one (Debian," \
 		"Ubuntu: apt install python3 python3-venv) or name it: make setup PYTHON=/path/to/python3.11." >&2; exit 1; }
+	@rm -f .venv/ready*
 	@TORCH_BACKEND=$(TORCH_BACKEND) $(PYTHON) requirements/environment.py
 	@touch $@
 

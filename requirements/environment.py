@@ -56,10 +56,7 @@ def create() -> None:
 
     pip itself has to be recent: older ones download the packages that a dry run only asks about.
     """
-    if (
-        PYTHON.exists()
-        and subprocess.run([str(PYTHON), "-m", "pip", "--version"], capture_output=True).returncode == 0
-    ):
+    if PYTHON.exists() and subprocess.run([str(PYTHON), "-m", "pip", "--version"], capture_output=True).returncode == 0:
         say(f"keeping the environment in {ENVIRONMENT.name}")
     else:
         say(f"making an environment in {ENVIRONMENT.name} with Python {sys.version.split()[0]}")
@@ -143,18 +140,16 @@ def install_torch(torch: str, asked_for: str) -> None:
             return
         pip("uninstall", "--yes", "torch")
     backend = choose_backend(torch) if asked_for == "auto" else asked_for
+    if backend == asked_for:
+        say(f"{torch}, because TORCH_BACKEND={asked_for}")
     if backend == "cpu":
         if install_cpu_build(torch):
             return
         if asked_for == "cpu":
-            sys.exit(
-                f"torch: no build of {torch!r} without CUDA. See the error above, or use TORCH_BACKEND=pip."
-            )
+            sys.exit(f"torch: no build of {torch!r} without CUDA. See the error above, or use TORCH_BACKEND=pip.")
         say("there is no reaching PyTorch's CPU index; taking pip's offer with its CUDA libraries instead")
     if not pip("install", torch):
-        sys.exit(
-            f"torch: {torch!r} could not be installed. See pip's error above, then run `make setup` again."
-        )
+        sys.exit(f"torch: {torch!r} could not be installed. See pip's error above, then run `make setup` again.")
     present = installed_torch()
     if not present or (backend == "cuda" and not present[1]):
         problem = f"{present[0]!r} has no CUDA" if present else f"{torch!r} does not import"
@@ -163,13 +158,11 @@ def install_torch(torch: str, asked_for: str) -> None:
 
 def install_rest() -> None:
     """Install the lock; on a Python that it was not made for, the declared ranges are the second choice."""
-    say(f"the packages of {LOCK.relative_to(ROOT)}")
+    say(f"the packages of {LOCK.relative_to(ROOT)} (a few minutes and 2 GB, the first time)")
     if pip("install", "-r", LOCK):
         return
     if sys.version_info[:2] == (3, 11):
-        sys.exit(
-            f"packages: {LOCK.name} could not be installed. See the error above, then run `make setup` again."
-        )
+        sys.exit(f"packages: {LOCK.name} could not be installed. See the error above, then run `make setup` again.")
     say("the lock was made on Python 3.11 and does not fit this one; taking the ranges of pyproject.toml")
     import tomllib
 

@@ -93,9 +93,7 @@ def read(path: Path = LOCK) -> dict[str, str]:
 def main() -> None:
     """Write the lock file."""
     pinned = pins(declared())
-    LOCK.write_text(
-        HEADER + "".join(f"{name}=={version}\n" for name, version in pinned.items()), encoding="utf-8"
-    )
+    LOCK.write_text(HEADER + "".join(f"{name}=={version}\n" for name, version in pinned.items()), encoding="utf-8")
     print(f"{LOCK.relative_to(ROOT)}: {len(pinned)} packages")
 
 

@@ -13,7 +13,7 @@ import tempfile
 import time
 import zipfile
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,11 +68,13 @@ def wait_for_dashboard(port: int, head: subprocess.Popen[bytes], log: Path) -> N
 
 def end(head: subprocess.Popen[bytes]) -> None:
     """End this head and what it started, each by its own pid: `ray stop` would end every Ray on the machine."""
-    started = psutil.Process(head.pid).children(recursive=True) if head.poll() is None else []
-    head.terminate()
-    _, alive = psutil.wait_procs([psutil.Process(head.pid), *started], timeout=20)
-    for process in alive:
-        process.kill()
+    processes = [psutil.Process(head.pid)] if head.poll() is None else []
+    processes += [child for process in processes for child in process.children(recursive=True)]
+    for signal in (psutil.Process.terminate, psutil.Process.kill):
+        for process in processes:
+            with suppress(psutil.NoSuchProcess):
+                signal(process)
+        _, processes = psutil.wait_procs(processes, timeout=10)
     head.wait()
 
 
