@@ -1,0 +1,197 @@
+"""What a report is made of: plain values that a job fills in; `page.render_report` only presents them.
+
+Everything beyond the title and the systems may be missing. ``None`` for a part says that its stage was not
+part of the run, an empty sequence says that it ran and had no rows; the page words the two differently.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+Interval = Mapping[str, float | None]
+"""``{"value": x, "low": l, "high": h}`` with a 95% bootstrap interval; any of the three may be None."""
+
+Systems = Mapping[str, Mapping[str, Interval]]
+"""``{system: {metric: Interval}}`` as in ``summary.json``; the first system is what the others are held against."""
+
+
+@dataclass(frozen=True)
+class Span:
+    """A keyword mention: ``text[start:end]`` of the text it belongs to."""
+
+    start: int
+    end: int
+    category: str
+
+
+@dataclass(frozen=True)
+class CategoryRecall:
+    """Keyword recall in one category of the test set, per system; None where nothing was measured."""
+
+    category: str
+    mentions: int
+    recall: Mapping[str, float | None]
+
+
+@dataclass(frozen=True)
+class GeneralCheck:
+    """The forgetting check: the same systems on sentences without domain vocabulary."""
+
+    systems: Systems
+    paired: Systems = field(default_factory=dict)
+    utterances: int | None = None
+
+
+@dataclass(frozen=True)
+class CategoryCoverage:
+    """How much of one keyword category the labels use."""
+
+    category: str
+    terms: int
+    used: int
+    mentions: int
+
+
+@dataclass(frozen=True)
+class LabelRow:
+    """One pseudo-label and, as far as they are known, what speech and judge made of it."""
+
+    text: str
+    spans: Sequence[Span] = ()
+    seeds: Sequence[str] = ()
+    speaker: str = ""
+    cer: float | None = None
+    verdict: str = ""
+    audio: bytes | None = None
+
+
+@dataclass(frozen=True)
+class LabelReport:
+    """``rows`` may be a sample of the ``total`` labels."""
+
+    total: int
+    rows: Sequence[LabelRow] = ()
+    coverage: Sequence[CategoryCoverage] = ()
+
+
+@dataclass(frozen=True)
+class SpeechReport:
+    """``durations`` in seconds, one per synthesised row; voices and augmentations with their number of rows."""
+
+    durations: Sequence[float]
+    voices: Mapping[str, int] = field(default_factory=dict)
+    augmentation: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class CategoryRetention:
+    """Keyword mentions of one category before the judge and among the rows it kept."""
+
+    category: str
+    before: int
+    after: int
+
+
+@dataclass(frozen=True)
+class JudgeReport:
+    """One character error rate per judged row, the threshold, and what became of the rows."""
+
+    cers: Sequence[float]
+    threshold: float
+    kept: int
+    rejected: Mapping[str, int] = field(default_factory=dict)
+    retention: Sequence[CategoryRetention] = ()
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """One point of the learning curve; either figure may be missing at a step."""
+
+    step: int
+    train_loss: float | None = None
+    dev_cer: float | None = None
+
+
+@dataclass(frozen=True)
+class TrainingReport:
+    """The learning curve and facts worth a line each, e.g. ``{"trainable parameters": "1.2 M of 6.7 M"}``."""
+
+    curve: Sequence[CurvePoint]
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """What one system heard; ``hits`` tells, span by span of the reference, whether the keyword is right."""
+
+    text: str
+    cer: float | None = None
+    hits: Sequence[bool] = ()
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """One test utterance; ``audio`` is FLAC (or WAV, OGG, MP3) bytes for those that can be listened to."""
+
+    id: str
+    reference: str
+    hypotheses: Mapping[str, Hypothesis]
+    spans: Sequence[Span] = ()
+    speaker: str = ""
+    seconds: float | None = None
+    audio: bytes | None = None
+
+
+def change_of(utterance: Utterance) -> str:
+    """'better', 'worse' or 'same': the last system's CER against the first's; 'unknown' without both."""
+    rates = [hypothesis.cer for hypothesis in utterance.hypotheses.values()]
+    if len(rates) < 2 or rates[0] is None or rates[-1] is None:
+        return "unknown"
+    if rates[-1] == rates[0]:
+        return "same"
+    return "better" if rates[-1] < rates[0] else "worse"
+
+
+@dataclass(frozen=True)
+class StageRun:
+    """One stage of the run; ``seconds`` is the time its rows took when they were made, also if skipped now."""
+
+    name: str
+    seconds: float | None = None
+    skipped: bool = False
+    rows: int | None = None
+    failed: int | None = None
+    failures: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ReportData:
+    """Everything `page.render_report` can show.
+
+    Attributes:
+        systems: the metrics of `measures.MEASURES` per system on the domain test set.
+        paired: ``{system: {metric: Interval}}`` of the difference to the first system, bootstrapped over the
+            same resampled utterances; without it the page compares the systems' own intervals.
+        recalls: keyword recall by category on the domain test set.
+        utterances: the domain test set, all of it if possible (the CER histogram counts what is here).
+        language: BCP 47 tag of labels and transcripts; picks fonts and the voice of a screen reader.
+        notes: what a reader must know before trusting a figure, one sentence each.
+        provenance: the record of `harken.provenance.provenance`; nested mappings become lists.
+        subtitle: one line below the title, e.g. the model and the test set.
+    """
+
+    title: str
+    systems: Systems
+    subtitle: str = ""
+    paired: Systems = field(default_factory=dict)
+    general: GeneralCheck | None = None
+    recalls: Sequence[CategoryRecall] | None = None
+    utterances: Sequence[Utterance] | None = None
+    labels: LabelReport | None = None
+    speech: SpeechReport | None = None
+    judge: JudgeReport | None = None
+    training: TrainingReport | None = None
+    stages: Sequence[StageRun] | None = None
+    config_yaml: str = ""
+    provenance: Mapping[str, object] = field(default_factory=dict)
+    notes: Sequence[str] = ()
+    language: str = "zh"

@@ -1,0 +1,148 @@
+"""Labels and transcripts as marked-up text: keywords in their category's colour, errors character by character."""
+
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from itertools import groupby
+
+from rapidfuzz.distance import Levenshtein
+
+from harken.report.data import Hypothesis, ReportData, Span, Utterance
+from harken.report.markup import Content, Markup, element, join
+from harken.text import characters, normalise
+
+_COLOURS = 8
+
+
+@dataclass(frozen=True)
+class Highlighter:
+    """Renders texts of one page: ``kinds`` gives every keyword category its colour class."""
+
+    language: str
+    kinds: Mapping[str, str]
+
+    @classmethod
+    def of(cls, data: ReportData) -> "Highlighter":
+        """Colours for every category that the report mentions, in order of appearance."""
+        categories = dict.fromkeys(_categories(data))
+        kinds = {category: f"category-{index % _COLOURS}" for index, category in enumerate(categories)}
+        return cls(data.language, kinds)
+
+    def phrase(self, *contents: Content, kind: str = "") -> Markup:
+        """Text of the recordings' language, kept apart from the direction of what surrounds it."""
+        return element("bdi", *contents, lang=self.language, class_=f"speech {kind}".strip())
+
+    def keywords(self, text: str, spans: Sequence[Span]) -> Markup:
+        """``text`` with its keyword mentions marked; spans that overlap an earlier one are left out."""
+        parts: list[Content] = []
+        place = 0
+        for span in sorted(spans, key=lambda span: (span.start, -span.end)):
+            if place <= span.start < span.end <= len(text):
+                parts.append(text[place : span.start])
+                parts.append(self._marked(text[span.start : span.end], span.category))
+                place = span.end
+        return self.phrase(parts, text[place:])
+
+    def chip(self, category: str) -> Markup:
+        """A category's name in its colour."""
+        return element("span", category, class_=f"chip {self.kinds.get(category, '')}".strip())
+
+    def hits(self, utterance: Utterance, hypothesis: Hypothesis) -> Markup | None:
+        """Each keyword of the reference with a tick or a cross, also readable without colour."""
+        verdicts = [
+            element(
+                "li",
+                element("span", "✓" if hit else "✗", aria_hidden="true"),
+                " ",
+                self.phrase(utterance.reference[span.start : span.end]),
+                element("span", " heard" if hit else " missed", class_="unseen"),
+                class_="hit" if hit else "miss",
+                title=f"{span.category}: {'heard' if hit else 'missed'}",
+            )
+            for span, hit in zip(utterance.spans, hypothesis.hits, strict=False)
+        ]
+        return element("ul", verdicts, class_="hits") if verdicts else None
+
+    def errors(self, reference: str, hypothesis: str) -> Markup:
+        """The hypothesis with every differing character marked; missing ones are struck through."""
+        if not hypothesis.strip():
+            return self.phrase("(nothing)", kind="nothing")
+        return self.phrase(_marked_error(piece) for piece in differences(reference, hypothesis))
+
+    def _marked(self, term: str, category: str) -> Markup:
+        return element("mark", term, class_=f"keyword {self.kinds.get(category, '')}".strip(), title=category)
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A run of characters: 'same', 'wrong' (``expected`` was said), 'extra' or 'missing' (``text`` was said)."""
+
+    kind: str
+    text: str
+    expected: str = ""
+
+
+def differences(reference: str, hypothesis: str) -> list[Piece]:
+    """Compare two transcripts by the characters that the error rates count, in the form `harken.text` gives them."""
+    # A composed accent is one character to look at and to compare.
+    reference, hypothesis = unicodedata.normalize("NFC", reference), unicodedata.normalize("NFC", hypothesis)
+    said, heard = _counted(reference), _counted(hypothesis)
+    fates: dict[int, tuple[str, str]] = {}
+    missing: dict[int, str] = {}
+    for edit in Levenshtein.editops([unit for _, unit in said], [unit for _, unit in heard]):
+        if edit.tag == "delete":
+            # Shown where the next heard character stands, or at the end.
+            place = heard[edit.dest_pos][0] if edit.dest_pos < len(heard) else len(hypothesis)
+            missing[place] = missing.get(place, "") + reference[said[edit.src_pos][0]]
+        elif edit.tag == "insert":
+            fates.setdefault(heard[edit.dest_pos][0], ("extra", ""))
+        else:
+            fates[heard[edit.dest_pos][0]] = ("wrong", reference[said[edit.src_pos][0]])
+    return _runs(_characters(hypothesis, fates, missing))
+
+
+def _characters(hypothesis: str, fates: Mapping[int, tuple[str, str]], missing: Mapping[int, str]) -> Iterable[Piece]:
+    for place, character in enumerate(hypothesis):
+        if place in missing:
+            yield Piece("missing", missing[place])
+        kind, expected = fates.get(place, ("same", ""))
+        yield Piece(kind, character, expected)
+    if len(hypothesis) in missing:
+        yield Piece("missing", missing[len(hypothesis)])
+
+
+def _runs(pieces: Iterable[Piece]) -> list[Piece]:
+    merged = []
+    for kind, group in groupby(pieces, key=lambda piece: piece.kind):
+        run = list(group)
+        merged.append(Piece(kind, "".join(p.text for p in run), "".join(p.expected for p in run)))
+    return merged
+
+
+def _counted(text: str) -> list[tuple[int, str]]:
+    return [(place, unit) for place, character in enumerate(text) for unit in _units(character)]
+
+
+@cache
+def _units(character: str) -> str:
+    return characters(normalise(character))
+
+
+def _marked_error(piece: Piece) -> Markup:
+    if piece.kind == "wrong":
+        return element("mark", piece.text, class_="wrong", title=f"instead of: {piece.expected}")
+    if piece.kind == "extra":
+        return element("ins", piece.text, title="not said")
+    if piece.kind == "missing":
+        return element("del", piece.text, title="missing")
+    return join(piece.text)
+
+
+def _categories(data: ReportData) -> Iterable[str]:
+    if data.labels:
+        yield from (coverage.category for coverage in data.labels.coverage)
+    yield from (recall.category for recall in data.recalls or ())
+    yield from (found.category for found in (data.judge.retention if data.judge else ()))
+    yield from (span.category for row in (data.labels.rows if data.labels else ()) for span in row.spans)
+    yield from (span.category for utterance in data.utterances or () for span in utterance.spans)

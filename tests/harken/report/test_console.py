@@ -1,0 +1,50 @@
+import io
+
+from rich.console import Console
+
+from harken.report import print_table
+from tests.harken.report.sample import PAIRED, SYSTEMS, interval
+
+
+def printed(systems, paired=None, width=80):
+    console = Console(file=io.StringIO(), width=width)
+    print_table(systems, console, paired)
+    return console.file.getvalue()
+
+
+def line_of(text, metric):
+    (line,) = [line for line in text.splitlines() if line.startswith(f"{metric} ")]
+    return line
+
+
+def test_both_systems_and_the_change_fit_into_a_terminal():
+    text = printed(SYSTEMS, PAIRED)
+    assert "0.412 [0.392, 0.432]" in line_of(text, "CER")
+    assert "0.153 [0.133, 0.173]" in line_of(text, "CER")
+    assert "-62.9% *" in line_of(text, "CER")
+    assert "+300.0% *" in line_of(text, "Keyword recall")
+    assert "excludes 0" in text
+    for metric in ("CER_cn", "CER_oth", "WER", "MER", "IER"):
+        assert line_of(text, metric)
+
+
+def test_a_change_that_may_be_chance_is_marked_as_such():
+    systems = {"base": {"cer": interval(0.2)}, "adapted": {"cer": interval(0.19)}}
+    assert "-5.0% ~" in printed(systems)
+    paired = {"adapted": {"cer": {"value": -0.01, "low": -0.015, "high": -0.005}}}
+    assert "-5.0% *" in printed(systems, paired)
+
+
+def test_what_was_not_measured_says_so():
+    systems = {"base": {"cer": interval(0.2), "ier": {"value": None, "low": None, "high": None}}, "adapted": {}}
+    text = printed(systems)
+    assert line_of(text, "CER").count("n/a") == 2
+    assert line_of(text, "IER").count("n/a") == 3
+    assert printed({}).strip() == "No system was evaluated."
+
+
+def test_no_figure_is_cut_when_many_systems_meet_a_narrow_terminal():
+    systems = dict.fromkeys(("base", "adapted", "biased", "adapted_biased"), SYSTEMS["base"])
+    text = printed(systems, width=80)
+    assert "…" not in text
+    assert text.count("0.412") == 4
