@@ -1,0 +1,118 @@
+"""Compare base and adapted on held-out sets: ``python -m jobs.evaluate --config configs/demo.yaml``.
+
+Writes ``summary.json`` (each metric with a 95% bootstrap interval) and a self-contained ``report.html`` into the
+run's output folder, and one row per utterance and set into the stage's Parquet part.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from harken.config import dump_yaml
+from harken.keywords import KeywordMatcher, load_keywords
+from harken.records import OK, Row, write_json, write_parquet, write_text
+from harken.report.console import print_table
+from harken.settings import PipelineSettings
+from jobs.cli import run_job
+from jobs.flow import exclusive
+from jobs.plan import Plan, Speech, require
+from jobs.progress import console, note
+
+SYSTEMS = ("base", "adapted")
+DOMAIN, GENERAL = "domain", "general"
+
+
+def evaluate(settings: PipelineSettings) -> dict[str, Any]:
+    """Bring the evaluation to completion, print the table, and return the summary.
+
+    Raises:
+        HarkenError: the speech or the adapted model is not there yet, or a segmenter cannot be loaded.
+    """
+    plan = Plan(settings)
+    if not plan.evaluate.complete():
+        require([plan.verdicts, *(speech.stage for speech in plan.speeches())])
+        require([plan.finetune])
+        with exclusive(plan.evaluate):
+            _evaluate(settings, plan)
+    record = plan.evaluate.record()
+    # The newest run's summary stands at the top even when its stage was made earlier.
+    summary: dict[str, Any] = json.loads(_file(plan, "summary.json").read_text(encoding="utf-8"))
+    for name in ("summary.json", "report.html"):
+        write_text(settings.run.output / name, _file(plan, name).read_text(encoding="utf-8"))
+    print_table({system: _metrics(summary[system]) for system in SYSTEMS}, console, record["paired"])
+    _print_general(summary)
+    note(f"segmenters: {', '.join(record['segmenters'])}")
+    note(f"summary: {settings.run.output / 'summary.json'}")
+    note(f"report:  {settings.run.output / 'report.html'}")
+    return summary
+
+
+def _evaluate(settings: PipelineSettings, plan: Plan) -> None:
+    from harken.report.page import render_report
+    from jobs.judge import transcribe
+    from jobs.reporting import report_data
+    from jobs.scoring import EVALUATION_SCHEMA, score_set
+
+    sets = {DOMAIN: plan.domain, **({GENERAL: plan.general} if plan.general else {})}
+    heard = {
+        (name, system): transcribe(settings, plan, speech, system)
+        for name, speech in sets.items()
+        for system in SYSTEMS
+    }
+    started = time.monotonic()
+    plan.evaluate.begin(dump_yaml(settings))
+    matcher = KeywordMatcher(load_keywords(settings.keywords.path, settings.keywords.categories))
+    scored = {
+        name: score_set(settings, matcher, _rows(speech), {system: heard[name, system] for system in SYSTEMS})
+        for name, speech in sets.items()
+    }
+    rows = [row | {"set": name} for name, scores in scored.items() for row in scores.rows()]
+    write_parquet(plan.evaluate.part(0), rows, EVALUATION_SCHEMA)
+    summary = summarise(scored)
+    paired = scored[DOMAIN].paired
+    write_json(_file(plan, "summary.json"), summary)
+    data = report_data(settings, plan, matcher, scored, summary, paired)
+    write_text(_file(plan, "report.html"), render_report(data))
+    figures = {"segmenters": list(settings.evaluate.segmenters), "paired": paired}
+    plan.evaluate.finish(time.monotonic() - started, figures)
+
+
+def summarise(scored: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """``{system: {metric: {"value", "low", "high"}}}``; the general set's rates carry the prefix ``general_``."""
+    summary = {system: dict(scored[DOMAIN].intervals[system]) for system in SYSTEMS}
+    if GENERAL in scored:
+        for system in SYSTEMS:
+            general = scored[GENERAL].intervals[system]
+            summary[system] |= {f"general_{metric}": general[metric] for metric in ("cer", "wer", "mer")}
+    return summary
+
+
+def _rows(speech: Speech) -> list[Row]:
+    return [row for row in speech.stage.rows() if row["status"] == OK]
+
+
+def _metrics(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: interval for name, interval in metrics.items() if not name.startswith("general_")}
+
+
+def _print_general(summary: Mapping[str, Any]) -> None:
+    before, after = (summary[system].get("general_cer") for system in SYSTEMS)
+    if before and after and before["value"]:
+        change = after["value"] / before["value"] - 1
+        note(f"general sentences: CER {before['value']:.3f} -> {after['value']:.3f} ({change:+.1%})")
+
+
+def _file(plan: Plan, name: str) -> Path:
+    return plan.evaluate.directory / name
+
+
+def main(settings: PipelineSettings) -> None:
+    """Run this stage of the pipeline."""
+    evaluate(settings)
+
+
+if __name__ == "__main__":
+    sys.exit(run_job(main, PipelineSettings, __doc__ or ""))

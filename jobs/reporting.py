@@ -1,0 +1,204 @@
+"""Collecting what the report shows from the stages of a run."""
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from harken.config import dump_yaml
+from harken.keywords import KeywordMatcher, load_keywords
+from harken.provenance import provenance
+from harken.records import OK, Row, generator
+from harken.report.data import (
+    CategoryCoverage,
+    CategoryRecall,
+    CategoryRetention,
+    CurvePoint,
+    GeneralCheck,
+    Hypothesis,
+    JudgeReport,
+    LabelReport,
+    LabelRow,
+    ReportData,
+    Span,
+    SpeechReport,
+    StageRun,
+    TrainingReport,
+    Utterance,
+)
+from harken.settings import PipelineSettings
+from harken.stages import Stage
+from jobs.labels import coverage
+from jobs.plan import Plan
+from jobs.scoring import Scores
+
+# More labels than a person reads; the Parquet holds them all.
+LABELS_SHOWN = 200
+
+
+def report_data(
+    settings: PipelineSettings,
+    plan: Plan,
+    matcher: KeywordMatcher,
+    scored: Mapping[str, Scores],
+    summary: Mapping[str, Mapping[str, Any]],
+    paired: Mapping[str, Any],
+) -> ReportData:
+    """Everything the run left, as the report wants it."""
+    domain = scored["domain"]
+    general = scored.get("general")
+    systems = {
+        name: {k: v for k, v in metrics.items() if not k.startswith("general_")} for name, metrics in summary.items()
+    }
+    return ReportData(
+        title=f"Harken: {settings.run.output.name}",
+        subtitle=f"{settings.model}, {len(domain.utterances)} held-out utterances",
+        systems=systems,
+        paired=paired,
+        general=GeneralCheck(
+            systems=general.intervals,
+            paired=general.paired,
+            utterances=len(general.utterances),
+        )
+        if general
+        else None,
+        recalls=[CategoryRecall(category, *figures) for category, figures in domain.recall_by_category().items()],
+        utterances=_utterances(settings, matcher, domain),
+        labels=_labels(settings, plan, matcher),
+        speech=_speech(plan),
+        judge=_judge(settings, plan),
+        training=_training(plan),
+        stages=[_stage_run(stage) for stage in _all_stages(plan)],
+        config_yaml=dump_yaml(settings),
+        provenance=provenance(),
+        notes=_notes(settings),
+        language=settings.decoding.language,
+    )
+
+
+def _utterances(settings: PipelineSettings, matcher: KeywordMatcher, domain: Scores) -> list[Utterance]:
+    rows = domain.rows()
+    count = min(settings.evaluate.audio_samples, len(rows))
+    audible = set(generator("report", settings.run.seed).sample(range(len(rows)), count))
+    return [
+        Utterance(
+            id=row["id"],
+            reference=row["reference"],
+            hypotheses={
+                system: Hypothesis(row[f"{system}_hypothesis"], row[f"{system}_cer"], row[f"{system}_hits"])
+                for system in domain.systems
+            },
+            spans=_spans(matcher, row["reference"]),
+            speaker=row["speaker"],
+            seconds=row["duration"],
+            audio=domain.utterances[place]["audio"] if place in audible else None,
+        )
+        for place, row in enumerate(rows)
+    ]
+
+
+def _spans(matcher: KeywordMatcher, text: str) -> list[Span]:
+    return [Span(mention.start, mention.end, mention.category) for mention in matcher.find(text)]
+
+
+def _labels(settings: PipelineSettings, plan: Plan, matcher: KeywordMatcher) -> LabelReport:
+    rows = list(plan.labels.rows(["id", "text", "keywords", "sentences", "status"]))
+    verdicts = {row["id"]: row for row in plan.verdicts.rows()}
+    seeds = _seed_texts(settings)
+    shown = generator("labels", settings.run.seed).sample(rows, min(LABELS_SHOWN, len(rows)))
+    keywords = load_keywords(settings.keywords.path, settings.keywords.categories)
+    return LabelReport(
+        total=len(rows),
+        rows=[
+            LabelRow(
+                text=row["text"],
+                spans=_spans(matcher, row["text"]),
+                seeds=[seeds.get(seed, seed) for seed in row["sentences"]],
+                cer=verdicts[row["id"]]["cer"],
+                verdict=verdicts[row["id"]]["verdict"],
+            )
+            for row in shown
+        ],
+        coverage=[
+            CategoryCoverage(category, terms=figures["terms"], used=figures["covered"], mentions=figures["mentions"])
+            for category, figures in coverage(rows, keywords).items()
+        ],
+    )
+
+
+def _seed_texts(settings: PipelineSettings) -> dict[str, str]:
+    from harken.records import read_manifest
+
+    return {row["id"]: row["text"] for row in read_manifest(settings.labels.seeds)}
+
+
+def _speech(plan: Plan) -> SpeechReport:
+    rows = [
+        row for row in plan.speech.stage.rows(["duration", "speaker", "augmentation", "status"]) if row["status"] == OK
+    ]
+    kinds = Counter(kind for row in rows for kind in json.loads(row["augmentation"] or "{}"))
+    return SpeechReport(
+        durations=[row["duration"] for row in rows],
+        voices=dict(Counter(row["speaker"] for row in rows).most_common()),
+        augmentation={kind: count for kind, count in kinds.most_common() if kind != "noise_colour"},
+    )
+
+
+def _judge(settings: PipelineSettings, plan: Plan) -> JudgeReport:
+    rows = list(plan.verdicts.rows())
+    labels = {row["id"]: row for row in plan.labels.rows(["id", "keywords"])}
+    before, after = (_mentions(labels, chosen) for chosen in (rows, [row for row in rows if row["verdict"] == "keep"]))
+    return JudgeReport(
+        cers=[row["cer"] for row in rows if row["cer"] is not None],
+        threshold=settings.judge.threshold,
+        kept=sum(row["verdict"] == "keep" for row in rows),
+        rejected=dict(Counter(_reason(row) for row in rows if row["verdict"] != "keep").most_common()),
+        retention=[CategoryRetention(category, before[category], after[category]) for category in sorted(before)],
+    )
+
+
+def _mentions(labels: Mapping[str, Row], rows: list[Row]) -> Counter[str]:
+    return Counter(keyword["category"] for row in rows for keyword in labels[row["id"]]["keywords"])
+
+
+def _reason(row: Row) -> str:
+    return str(row["reason"] or "unknown").split(":")[0]
+
+
+def _training(plan: Plan) -> TrainingReport:
+    record = plan.finetune.record()
+    curve = json.loads((plan.finetune.directory / "curve.json").read_text(encoding="utf-8"))
+    points = [CurvePoint(point["step"], point.get("train_loss"), point.get("dev_cer")) for point in curve]
+    return TrainingReport(points, {name: str(value) for name, value in record["facts"].items()})
+
+
+def _all_stages(plan: Plan) -> list[Stage]:
+    stages = [plan.labels, *(speech.stage for speech in plan.speeches())]
+    stages += [plan.hypotheses(plan.speech, "base"), plan.verdicts, plan.finetune]
+    stages += [
+        plan.hypotheses(speech, system)
+        for speech in (plan.domain, plan.general)
+        if speech
+        for system in ("base", "adapted")
+    ]
+    return stages
+
+
+def _stage_run(stage: Stage) -> StageRun:
+    record = stage.record()
+    return StageRun(
+        name=stage.name,
+        seconds=record["seconds"],
+        rows=record.get("rows"),
+        failed=record.get("failed"),
+        failures=record.get("failures", {}),
+    )
+
+
+def _notes(settings: PipelineSettings) -> list[str]:
+    notes = []
+    if "hanlp" not in settings.evaluate.segmenters:
+        notes.append("IER is the mean over segmenters; this run used jieba only (the paper used jieba and HanLP).")
+    if settings.model == "models/nano":
+        notes.append("The embedded nano-Whisper understands synthetic speech only: read trends, not absolute rates.")
+    return notes

@@ -1,0 +1,1 @@
+"""Tests that kill things and look at what is left."""
