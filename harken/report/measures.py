@@ -32,7 +32,7 @@ MEASURES = (
     ),
     Measure("mer", "MER", "Mixed error rate: one unit per Chinese character, one per Latin word."),
     Measure(
-        "ier", "IER", "Information error rate: share of words, single characters and keywords with any error inside."
+        "ier", "IER", "Integrated error rate: share of words, single characters and keywords with any error inside."
     ),
     Measure("ier_ins", "IER_ins", "IER that also counts what was inserted outside of every unit.", headline=False),
     Measure(

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import groupby
 
-from rapidfuzz.distance import Levenshtein
-
+from harken.alignment import align
 from harken.report.data import Hypothesis, ReportData, Span, Utterance
 from harken.report.markup import Content, Markup, element, join
-from harken.text import characters, normalise
+from harken.text import characters, normalise, script
 
 _COLOURS = 8
 
@@ -84,21 +83,23 @@ class Piece:
 
 
 def differences(reference: str, hypothesis: str) -> list[Piece]:
-    """Compare two transcripts by the characters that the error rates count, in the form `harken.text` gives them."""
+    """Compare two transcripts by the characters and the alignment that the character error rate counts."""
     # A composed accent is one character to look at and to compare.
     reference, hypothesis = unicodedata.normalize("NFC", reference), unicodedata.normalize("NFC", hypothesis)
     said, heard = _counted(reference), _counted(hypothesis)
     fates: dict[int, tuple[str, str]] = {}
     missing: dict[int, str] = {}
-    for edit in Levenshtein.editops([unit for _, unit in said], [unit for _, unit in heard]):
-        if edit.tag == "delete":
+    units = [unit for _, unit in said], [unit for _, unit in heard]
+    scripts = [script(unit) for unit in units[0]], [script(unit) for unit in units[1]]
+    for step in align(*units, classes=scripts):
+        if step.kind == "delete":
             # Shown where the next heard character stands, or at the end.
-            place = heard[edit.dest_pos][0] if edit.dest_pos < len(heard) else len(hypothesis)
-            missing[place] = missing.get(place, "") + reference[said[edit.src_pos][0]]
-        elif edit.tag == "insert":
-            fates.setdefault(heard[edit.dest_pos][0], ("extra", ""))
-        else:
-            fates[heard[edit.dest_pos][0]] = ("wrong", reference[said[edit.src_pos][0]])
+            place = heard[step.hypothesis][0] if step.hypothesis < len(heard) else len(hypothesis)
+            missing[place] = missing.get(place, "") + reference[said[step.reference][0]]
+        elif step.kind == "insert":
+            fates.setdefault(heard[step.hypothesis][0], ("extra", ""))
+        elif step.kind == "substitute":
+            fates[heard[step.hypothesis][0]] = ("wrong", reference[said[step.reference][0]])
     return _runs(_characters(hypothesis, fates, missing))
 
 
