@@ -9,7 +9,7 @@ from collections.abc import Iterable
 import pyarrow as pa
 
 from harken.metrics.error_rates import character_error_rate
-from harken.records import FAILED, OK, Row
+from harken.records import FAILED, Row
 from harken.text import characters, normalise
 
 KEEP = "keep"
