@@ -1,0 +1,1 @@
+"""Speech synthesizers behind one interface."""

@@ -1,0 +1,1 @@
+"""Trains the embedded nano-Whisper from scratch on synthetic speech."""
