@@ -33,8 +33,6 @@ def connect(settings: ClusterSettings) -> None:
         # would change how a later `ray start` behaves.
         if "RAY_AUTH_TOKEN_PATH" not in os.environ:
             os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
-        # The C++ core reports remarks about actor arguments as errors; what matters reaches Python as exceptions.
-        os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
         cpus = settings.cpus or max(LOGICAL_CPUS, os.cpu_count() or 1)
         ray.init(address="local", num_cpus=cpus, include_dashboard=False, logging_level=logging.ERROR)
     _quiet()
