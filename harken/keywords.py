@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from harken.errors import HarkenError
-from harken.text import APOSTROPHES, is_han, remove_accents, simplify
+from harken.text import APOSTROPHES, character_class, is_word_boundary, remove_accents, simplify
 
 COLUMNS = ("term", "category")
 
@@ -210,7 +210,7 @@ def _joints(folded: _Folded) -> tuple[_Joint, ...]:
     """Per neighbouring pair of a term's characters, the least and the most that may separate them in a text."""
     joints = []
     for (left, right), gap in zip(pairwise(folded.text), folded.gaps[1:], strict=True):
-        kinds = _character_class(left), _character_class(right)
+        kinds = character_class(left), character_class(right)
         if kinds == ("digit", "digit"):
             # Without the separation it would be another number.
             joints.append(_Joint(min(gap, _JOINT), gap))
@@ -221,23 +221,13 @@ def _joints(folded: _Folded) -> tuple[_Joint, ...]:
     return tuple(joints)
 
 
-@functools.cache
-def _character_class(character: str) -> str:
-    if character.isdigit():
-        return "digit"
-    # Scripts written without spaces are as wide as ideographs; a neighbour there is a boundary.
-    spaced = not is_han(character) and unicodedata.east_asian_width(character) not in "WF"
-    return "letter" if spaced else "ideograph"
-
-
 def _is_boundary(folded: _Folded, position: int) -> bool:
     """True unless ``position`` is inside a run of letters, of digits, or of one original character."""
     if not 0 < position < len(folded.text) or folded.gaps[position] != _NOTHING:
         return True
     if folded.origins[position - 1] == folded.origins[position]:
         return False
-    left, right = (_character_class(folded.text[index]) for index in (position - 1, position))
-    return left != right or left == "ideograph"
+    return is_word_boundary(folded.text[position - 1], folded.text[position])
 
 
 def _rows(path: Path) -> Iterator[tuple[int, str, str]]:

@@ -16,7 +16,7 @@ _SPOKEN_DIGITS = "零〇幺一二三四五六七八九"
 _NUMBER = f"[{_SPOKEN_DIGITS}两十百千万亿]+"
 _NUMERAL = re.compile(
     rf"(?P<percent>百分之)?(?:"
-    rf"(?P<arabic>\d+(?:\.\d+)?)(?P<scale>[百千]?[万亿]+)"
+    rf"(?<![\d.])(?P<arabic>\d{{1,12}}(?:\.\d{{1,12}})?)(?P<scale>[百千]?[万亿]+)"
     rf"|(?P<number>{_NUMBER})(?:点(?P<fraction>[{_SPOKEN_DIGITS}]++)(?![十百千])(?P<fraction_scale>[万亿]?))?)"
 )
 _LATIN_BEFORE = re.compile(r"[a-z0-9] ?\Z")
@@ -95,7 +95,8 @@ def _write(match: re.Match[str]) -> str | None:
         if value is None:
             return None
         fraction = "".join(str(_DIGITS[digit]) for digit in match["fraction"])
-        return _plain(Decimal(f"{value}.{fraction}") * _scale(match["fraction_scale"]))
+        scale = match["fraction_scale"]
+        return _plain(Decimal(f"{value}.{fraction}") * _scale(scale)) if scale else f"{value}.{fraction}"
     if match["percent"] and numeral == "百":
         return "100"
     if any(unit in numeral for unit in "十百千万亿"):

@@ -16,6 +16,7 @@ import opencc
 from harken.numerals import write_numerals
 
 Script = Literal["cn", "oth"]
+CharacterClass = Literal["letter", "digit", "ideograph"]
 NumberForm = Literal["itn"]
 Span = tuple[int, int]
 
@@ -156,6 +157,20 @@ def mixed_units(normalised: str) -> list[str]:
     Letters and digits are parted wherever they meet, so ``speedy20`` and ``speedy 20`` are the same two units.
     """
     return _WORD.findall(normalised)
+
+
+@functools.cache
+def character_class(character: str) -> CharacterClass:
+    """``digit``, ``letter`` of a script that puts spaces between words, or else ``ideograph`` (Han, kana, Hangul)."""
+    if character.isdigit():
+        return "digit"
+    # Scripts written without spaces are as wide as ideographs.
+    return "ideograph" if is_han(character) or unicodedata.east_asian_width(character) in "WF" else "letter"
+
+
+def is_word_boundary(left: str, right: str) -> bool:
+    """False inside a run of letters and inside a run of digits; any two other neighbours can be two words."""
+    return character_class(left) == "ideograph" or character_class(left) != character_class(right)
 
 
 def remove_accents(text: str) -> str:
