@@ -61,7 +61,8 @@ def kill_when(process: subprocess.Popen[bytes], moment: Callable[[], bool], what
 
 def parts(output: Path, stage: str) -> dict[Path, tuple[int, int]]:
     """The committed parts of a stage with their inode and modification time: equal means untouched."""
-    found = sorted(output.glob(f"stages/{stage}-[0-9a-f]*/parts/part-*.parquet"))
+    # The whole fingerprint is spelled out because 'speech-*' would match 'speech-domain-...' as well.
+    found = sorted(output.glob(f"stages/{stage}-{'[0-9a-f]' * 16}/parts/part-*.parquet"))
     return {part: (part.stat().st_ino, part.stat().st_mtime_ns) for part in found}
 
 

@@ -10,32 +10,10 @@ from pathlib import Path
 import pytest
 
 from harken.records import read_parquet
+from tests.small_run import DOMAIN_ROWS, GENERAL_ROWS, small
 
 ROOT = Path(__file__).resolve().parents[2]
 METRICS = {"cer", "cer_cn", "cer_oth", "wer", "wer_cn", "wer_oth", "mer", "ier", "keyword_recall"}
-
-
-def head(source: Path, target: Path, lines: int) -> Path:
-    target.write_text("".join(source.open(encoding="utf-8").readlines()[:lines]), encoding="utf-8")
-    return target
-
-
-def small(folder: Path) -> list[str]:
-    """Overrides that make the demo small."""
-    domain = head(ROOT / "examples/luxury/test.jsonl", folder / "domain.jsonl", 8)
-    general = head(ROOT / "examples/general/test.jsonl", folder / "general.jsonl", 6)
-    replay = head(ROOT / "examples/general/train.jsonl", folder / "replay.jsonl", 8)
-    return [
-        f"run.output={folder / 'run'}",
-        "labels.count=24",
-        "labels.rows_per_shard=8",
-        "finetune.epochs=1",
-        "finetune.workers=1",
-        f"evaluate.domain={domain}",
-        f"evaluate.general={general}",
-        f"finetune.replay.manifest={replay}",
-        "evaluate.bootstrap_samples=50",
-    ]
 
 
 def pipeline(overrides: list[str], job: str = "pipeline") -> subprocess.CompletedProcess[str]:
@@ -104,7 +82,7 @@ def test_the_report_needs_nothing_else(finished: tuple[Path, list[str], str]) ->
     resources.feed(page)
     assert resources.found
     assert all(resource.startswith(("data:", "#")) for resource in resources.found)
-    assert page.count("data:audio") == 8
+    assert page.count("data:audio") == DOMAIN_ROWS
 
 
 @pytest.mark.smoke
@@ -118,7 +96,7 @@ def test_every_output_says_what_made_it(finished: tuple[Path, list[str], str]) -
 def test_the_evaluated_rows_are_there(finished: tuple[Path, list[str], str]) -> None:
     part = next((finished[0] / "stages").glob("evaluate-*/parts/part-00000.parquet"))
     rows = read_parquet(part)
-    assert [row["set"] for row in rows] == ["domain"] * 8 + ["general"] * 6
+    assert [row["set"] for row in rows] == ["domain"] * DOMAIN_ROWS + ["general"] * GENERAL_ROWS
     assert all(row["base_hypothesis"] is not None and row["adapted_hypothesis"] is not None for row in rows)
 
 
@@ -126,7 +104,7 @@ def test_the_evaluated_rows_are_there(finished: tuple[Path, list[str], str]) -> 
 def test_a_second_run_skips_everything_and_loads_neither_ray_nor_torch(
     finished: tuple[Path, list[str], str],
 ) -> None:
-    output, overrides, printed = finished
+    output, overrides, _ = finished
     before = stages(output)
     code = (
         "import sys; from jobs.cli import run_job; from jobs.pipeline import main; "
