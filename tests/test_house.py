@@ -27,9 +27,7 @@ FOLDERS = (*ROOMS, "configs", "examples", "models", "requirements", "tests")
 LONGEST_FILE = 400
 
 # Spelled in pieces, so that this file does not contain what it forbids.
-PACKAGE_HOSTS = re.compile(
-    "|".join(("py" + r"pi\.org", "python" + r"hosted\.org", "download.py" + r"torch\.org"))
-)
+PACKAGE_HOSTS = re.compile("|".join(("py" + r"pi\.org", "python" + r"hosted\.org", "download.py" + r"torch\.org")))
 MACHINE_PATHS = re.compile(r"(?<![\w.~])/" + r"(work|root|opt|Users|home/\w+)" + "/")
 
 
@@ -91,9 +89,7 @@ def test_ray_is_imported_only_in_jobs_and_serve() -> None:
 
 def test_import_contracts_are_checked_and_hold() -> None:
     lint_imports = Path(sys.executable).parent / "lint-imports"
-    checked = subprocess.run(
-        [lint_imports, "--no-logo", "--no-cache"], cwd=ROOT, capture_output=True, text=True
-    )
+    checked = subprocess.run([lint_imports, "--no-logo", "--no-cache"], cwd=ROOT, capture_output=True, text=True)
     assert checked.returncode == 0, checked.stdout + checked.stderr
     assert "2 kept, 0 broken" in checked.stdout
 

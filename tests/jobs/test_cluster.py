@@ -1,0 +1,54 @@
+"""A local Ray is closed to whoever lacks its token, and a user's home stays as it was."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+OWNER = """
+import os, subprocess, sys
+import ray
+from harken.settings import ClusterSettings
+from jobs.cluster import connect
+
+connect(ClusterSettings(cpus=1))
+print("mode", os.environ["RAY_AUTH_MODE"])
+"""
+STRANGER = """
+address = ray.get_runtime_context().gcs_address
+code = f"import ray; ray.init(address={address!r})"
+environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+command = [sys.executable, "-c", code]
+tried = subprocess.run(
+    command, env=environment | {"RAY_AUTH_MODE": "disabled"}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+)
+print("stranger", tried.returncode, tried.stdout)
+"""
+
+
+def run_owner(code: str, home: Path) -> str:
+    """What a process prints that starts a local Ray, with a home of its own and no setting of Ray's."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    owner = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=kept | {"HOME": str(home)}, capture_output=True, text=True
+    )
+    assert owner.returncode == 0, owner.stderr
+    return owner.stdout
+
+
+def test_local_ray_has_a_token_and_leaves_the_home_alone(tmp_path: Path) -> None:
+    assert "mode token" in run_owner(OWNER, tmp_path)
+    assert not (tmp_path / ".ray").exists()
+
+
+@pytest.mark.slow
+def test_local_ray_lets_no_stranger_in(tmp_path: Path) -> None:
+    printed = run_owner(OWNER + STRANGER, tmp_path)
+    assert "stranger 1" in printed
+    assert "AuthenticationError" in printed
