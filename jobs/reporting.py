@@ -8,7 +8,7 @@ from typing import Any
 from harken.config import dump_yaml
 from harken.keywords import KeywordMatcher, load_keywords
 from harken.provenance import provenance
-from harken.records import OK, Row, generator
+from harken.records import OK, Row, generator, read_manifest, read_parquet
 from harken.report.data import (
     CategoryCoverage,
     CategoryRecall,
@@ -103,10 +103,13 @@ def _spans(matcher: KeywordMatcher, text: str) -> list[Span]:
 
 def _labels(settings: PipelineSettings, plan: Plan, matcher: KeywordMatcher) -> LabelReport:
     rows = list(plan.labels.rows(["id", "text", "keywords", "sentences", "status"]))
-    verdicts = {row["id"]: row for row in plan.verdicts.rows()}
-    seeds = _seed_texts(settings)
-    shown = generator("labels", settings.run.seed).sample(rows, min(LABELS_SHOWN, len(rows)))
+    verdicts = {row["id"]: row for row in plan.verdicts.rows(["id", "cer", "verdict"])}
+    speakers = {row["id"]: row["speaker"] or "" for row in plan.speech.stage.rows(["id", "speaker"])}
+    audio = _label_audio(settings, plan)
+    seeds = {row["id"]: row["text"] for row in read_manifest(settings.labels.seeds)}
     keywords = load_keywords(settings.keywords.path, settings.keywords.categories)
+    drawn = generator("labels", settings.run.seed).sample(rows, min(LABELS_SHOWN, len(rows)))
+    heard_first = sorted(drawn + [row for row in rows if row["id"] in audio], key=lambda row: row["id"] not in audio)
     return LabelReport(
         total=len(rows),
         rows=[
@@ -114,10 +117,12 @@ def _labels(settings: PipelineSettings, plan: Plan, matcher: KeywordMatcher) -> 
                 text=row["text"],
                 spans=_spans(matcher, row["text"]),
                 seeds=[seeds.get(seed, seed) for seed in row["sentences"]],
+                speaker=speakers[row["id"]],
                 cer=verdicts[row["id"]]["cer"],
                 verdict=verdicts[row["id"]]["verdict"],
+                audio=audio.get(row["id"]),
             )
-            for row in shown
+            for row in {row["id"]: row for row in heard_first}.values()
         ],
         coverage=[
             CategoryCoverage(category, terms=figures["terms"], used=figures["covered"], mentions=figures["mentions"])
@@ -126,10 +131,10 @@ def _labels(settings: PipelineSettings, plan: Plan, matcher: KeywordMatcher) -> 
     )
 
 
-def _seed_texts(settings: PipelineSettings) -> dict[str, str]:
-    from harken.records import read_manifest
-
-    return {row["id"]: row["text"] for row in read_manifest(settings.labels.seeds)}
+def _label_audio(settings: PipelineSettings, plan: Plan) -> dict[str, bytes]:
+    # From the first part only: reading the audio of 100,000 rows to play a dozen would take minutes.
+    rows = [row for row in read_parquet(plan.speech.stage.part(0), ["id", "audio"]) if row["audio"]]
+    return {row["id"]: row["audio"] for row in rows[: settings.evaluate.audio_samples]}
 
 
 def _speech(plan: Plan) -> SpeechReport:
