@@ -3,7 +3,7 @@
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-DOMAIN_ROWS, GENERAL_ROWS, LABELS = 8, 6, 24
+DOMAIN_ROWS, GENERAL_ROWS, LABELS, ROWS_PER_SHARD = 8, 6, 24, 4
 
 
 def small(folder: Path) -> list[str]:
@@ -14,7 +14,7 @@ def small(folder: Path) -> list[str]:
     return [
         f"run.output={folder / 'run'}",
         f"labels.count={LABELS}",
-        "labels.rows_per_shard=4",
+        f"labels.rows_per_shard={ROWS_PER_SHARD}",
         "finetune.epochs=2",
         "finetune.workers=1",
         "finetune.checkpoint_every_steps=1",

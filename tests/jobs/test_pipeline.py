@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from harken.records import read_parquet
-from tests.small_run import DOMAIN_ROWS, GENERAL_ROWS, small
+from tests.small_run import DOMAIN_ROWS, GENERAL_ROWS, ROWS_PER_SHARD, small
 
 ROOT = Path(__file__).resolve().parents[2]
 METRICS = {"cer", "cer_cn", "cer_oth", "wer", "wer_cn", "wer_oth", "mer", "ier", "keyword_recall"}
@@ -82,7 +82,7 @@ def test_the_report_needs_nothing_else(finished: tuple[Path, list[str], str]) ->
     resources.feed(page)
     assert resources.found
     assert all(resource.startswith(("data:", "#")) for resource in resources.found)
-    assert page.count("data:audio") == DOMAIN_ROWS
+    assert page.count("data:audio") == DOMAIN_ROWS + ROWS_PER_SHARD
 
 
 @pytest.mark.smoke
