@@ -24,11 +24,9 @@ STRANGER = """
 address = ray.get_runtime_context().gcs_address
 code = f"import ray; ray.init(address={address!r})"
 environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
-command = [sys.executable, "-c", code]
-tried = subprocess.run(
-    command, env=environment | {"RAY_AUTH_MODE": "disabled"}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-)
-print("stranger", tried.returncode, tried.stdout)
+environment["RAY_AUTH_MODE"] = "disabled"
+tried = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+print("stranger", tried.returncode, tried.stdout, tried.stderr)
 """
 
 
