@@ -1,8 +1,8 @@
 """espeak-ng from the `espeakng-loader` wheel, called in-process: many voices, no network, the same bytes every time.
 
 A voice name is espeak's own `LANGUAGE` or `LANGUAGE+VARIANT` ("cmn+f2", "en-us+m3"). The Mandarin voice reads Latin
-words as English. `SpeechRequest.rate` 1.0 is 175 words per minute; `pitch` is in semitones (espeak's 0..99 scale spans
-about an octave to each side of 50); `style` takes `range` (0..99, how lively the intonation is) and `volume` (0..200).
+words as English. `SpeechRequest.rate` 1.0 is 175 words per minute; `pitch` is in semitones (at most 8.5 to each
+side: espeak's own scale ends there); `style` takes `range` (0..99, how lively the intonation is) and `volume` (0..200).
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ from harken.errors import HarkenError
 
 ENGINE_RATE = 22_050
 WORDS_PER_MINUTE = 175
-PITCH_UNITS_PER_SEMITONE = 50 / 12
+# Measured on the plain Mandarin voice: 46 units up are 8.8 semitones, 50 down are 7.8.
+PITCH_UNITS_PER_SEMITONE = 5.7
 MANDARIN = "cmn"
 
 # The nano model is trained on the first list only. The second is for tests: the nano model's unseen-voice figures and
@@ -242,7 +243,8 @@ class EspeakSynthesizer:
         try:
             with Engine(request.seed) as engine:
                 spoken = engine.speak(request.text_spoken, request.speaker, **settings)
-            if len(spoken):
+            # For an empty text espeak still gives a stretch of digital silence.
+            if np.any(spoken):
                 wave = soxr.resample(spoken, ENGINE_RATE, self.sample_rate).astype(np.float32)
             else:
                 error = f"espeak-ng read nothing in {request.text_spoken!r}"

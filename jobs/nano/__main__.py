@@ -24,8 +24,8 @@ from jobs.nano.tokenizer import build_tokenizer
 from jobs.nano.training import checkpoint_path, train
 
 
-def run(config: NanoConfig) -> None:
-    """Tokenizer, corpus, training, export, held-out figures, model card."""
+def run(config: NanoConfig, command: str) -> None:
+    """Tokenizer, corpus, training, export, held-out figures, model card (which states `command`)."""
     output = Path(config.output_directory)
     output.mkdir(parents=True, exist_ok=True)
     (output / "config.yaml").write_text(dump_yaml(config), encoding="utf-8")
@@ -42,7 +42,8 @@ def run(config: NanoConfig) -> None:
     figures = evaluate(config, folder)
     for name, figure in figures.items():
         print(f"{name:55s} {figure.value:7.3f}  (n={figure.count})")
-    write_card(config, folder, figures, stored)
+    state = {**stored, "parameters": model.num_parameters()}
+    write_card(config, folder, figures, state, command, len(tokenizer))
 
 
 def _tokenizer(config: NanoConfig) -> WhisperTokenizer:
@@ -63,7 +64,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a setting")
     options = parser.parse_args(arguments)
     try:
-        run(load_config(options.config, options.set, NanoConfig))
+        overrides = "".join(f" --set {override}" for override in options.set)
+        command = f"python -m jobs.nano --config {options.config}{overrides}"
+        run(load_config(options.config, options.set, NanoConfig), command)
     except HarkenError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

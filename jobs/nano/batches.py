@@ -62,15 +62,17 @@ class Collator:
         return [self._previous, *self.text_ids(" " + rng.choice(_SEPARATORS).join(words))[:_LONGEST_PROMPT]]
 
     def collate(
-        self, utterances: Sequence[Utterance], rng: random.Random, prompt_share: float, full_window: bool
+        self, utterances: Sequence[Utterance], rng: random.Random, prompt_shares: tuple[float, float], full_window: bool
     ) -> Batch:
+        """A batch padded to its longest clip, or to the window, where utterances get prompts with the probabilities
+        `prompt_shares` (with terms, without)."""
         longest = max(len(utterance.features) for utterance in utterances)
         frames = self.window_frames if full_window else min(self.window_frames, longest + rng.choice((2, 2, 10, 40)))
         features = pad_features([utterance.features for utterance in utterances], frames + frames % 2)
         _mask(features, utterances, rng)
         rows = []
         for utterance in utterances:
-            prompted = rng.random() < prompt_share
+            prompted = rng.random() < prompt_shares[0 if utterance.terms else 1]
             prefix = self.prompt(utterance.terms, rng) if prompted else []
             prefix = prefix + self._starts[utterance.language]
             rows.append((prefix, [*self.text_ids(utterance.text), self._end]))

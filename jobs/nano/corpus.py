@@ -126,7 +126,7 @@ class Speaker:
         generator = np.random.default_rng(rng.getrandbits(32))
         samples = int(rng.uniform(0.5, 8.0) * SAMPLE_RATE)
         colour = rng.choice(("none", *augment.NOISE_COLOURS))
-        wave = np.zeros(samples, np.float32)
+        wave: np.ndarray = np.zeros(samples, np.float32)
         if colour != "none":
             level = 10 ** (rng.uniform(-70, -12) / 20)
             wave = level * augment.coloured_noise(generator, samples, colour, SAMPLE_RATE)

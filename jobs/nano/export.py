@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 from pathlib import Path
 
-import torch
 from transformers import WhisperForConditionalGeneration, WhisperProcessor, WhisperTokenizer
 
 from jobs.nano.features import feature_extractor
@@ -17,8 +16,7 @@ def export(
     config: NanoConfig, model: WhisperForConditionalGeneration, tokenizer: WhisperTokenizer, folder: Path
 ) -> None:
     """Save `model` in float16 with its processor; `model` itself stays as it is."""
-    half = copy.deepcopy(model).to("cpu", torch.float16)
-    # Training turns the attention implementation of the decoder back and forth; the saved configuration has none.
+    half = copy.deepcopy(model).cpu().half()
     half.generation_config = generation_config(config.model, tokenizer)
     half.save_pretrained(folder)
     extractor = feature_extractor(config.model.window_seconds, config.model.hop_length)

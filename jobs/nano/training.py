@@ -108,6 +108,15 @@ def learning_rate(settings: TrainingSettings, step: int, progress: float) -> flo
     return settings.learning_rate * min(1.0, (step + 1) / settings.warmup_steps) * cosine
 
 
+def prompt_shares(settings: TrainingSettings, progress: float) -> tuple[float, float]:
+    """The prompted shares of utterances with and without a pseudo-term.
+
+    Copying from a prompt needs an encoder that hears; before that, prompts are only noise and cost.
+    """
+    ramp = min(1.0, max(0.0, (progress - settings.prompts_from) / 0.1))
+    return settings.prompt_share * ramp, settings.idle_prompt_share * ramp
+
+
 def losses(trainee: Trainee, batch: Batch, settings: TrainingSettings, minutes: float) -> dict[str, torch.Tensor]:
     """The terms of the loss that apply after `minutes` of training, unweighted."""
     states = trainee.encode(batch.features)
@@ -152,7 +161,7 @@ def _train_process(
     window = round(config.model.window_seconds * 16_000 / config.model.hop_length)
     collator = Collator(tokenizer, make_writer(config), phonemes, window)
     feed = _Feed(config, rank, count)
-    sums: Counter[str] = Counter()
+    sums: dict[str, float] = {"steps": 0}
     last_checkpoint, checkpoints = state["seconds"], 0
     clock = reported = time.monotonic()
     while state["seconds"] < settings.minutes * 60:
@@ -166,9 +175,7 @@ def _train_process(
             full = rng.random() < (settings.late_full_window_share if progress > 0.8 else settings.full_window_share)
             if full:
                 items = rng.sample(items, min(len(items), max(1, settings.frames_per_batch // window)))
-            # Copying from a prompt needs an encoder that hears; before that, prompts are only noise and cost.
-            prompt_share = settings.prompt_share * min(1.0, max(0.0, (progress - 0.12) / 0.2))
-            batch = _to(collator.collate(items, rng, prompt_share, full), device)
+            batch = _to(collator.collate(items, rng, prompt_shares(settings, progress), full), device)
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(settings, state["step"], progress)
             optimizer.zero_grad(set_to_none=True)
@@ -187,11 +194,11 @@ def _train_process(
             state["batch"] = position + 1
             state["seen"] += len(items) * count
             for name, value in found.items():
-                sums[name] += float(value.detach())
+                sums[name] = sums.get(name, 0.0) + float(value.detach())
             sums["steps"] += 1
             if state["step"] % 50 == 0 and rank == 0:
                 _report(state, sums, time.monotonic() - reported)
-                sums, reported = Counter(), time.monotonic()
+                sums, reported = {"steps": 0}, time.monotonic()
             if state["seconds"] >= settings.minutes * 60:
                 break
             if state["seconds"] - last_checkpoint > settings.checkpoint_minutes * 60:
@@ -225,7 +232,7 @@ def _average(parameters: list[torch.nn.Parameter], seconds: float, rank: int, co
     return float(flat[-1])
 
 
-def _report(state: dict[str, Any], sums: Counter[str], seconds: float) -> None:
+def _report(state: dict[str, Any], sums: dict[str, float], seconds: float) -> None:
     steps = max(1, sums.pop("steps"))
     terms = "  ".join(f"{name} {value / steps:.3f}" for name, value in sums.items())
     print(

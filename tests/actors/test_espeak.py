@@ -1,0 +1,105 @@
+"""espeak-ng through its wheel: determinism, voices, settings, errors."""
+
+import numpy as np
+import pytest
+
+from actors.tts import espeak
+from actors.tts.espeak import HELD_OUT_VOICES, TRAINING_VOICES, Engine, EspeakSynthesizer
+from actors.tts.interface import SpeechRequest, SpeechResult
+from harken.errors import HarkenError
+
+TEXT = "中年男性，上海人，偏好speedy系列。"
+
+
+def speak(text: str = TEXT, speaker: str = "cmn", **settings) -> SpeechResult:
+    return EspeakSynthesizer().synthesize([SpeechRequest("row", text, text, speaker, **settings)])[0]
+
+
+def test_the_wave_depends_on_the_request_alone():
+    synthesizer = EspeakSynthesizer()
+    requests = [SpeechRequest(str(i), TEXT, TEXT, voice, seed=i) for i, voice in enumerate(("cmn+f2", "cmn+m3", "cmn"))]
+    forwards = {result.id: result.wave for result in synthesizer.synthesize(requests)}
+    backwards = {result.id: result.wave for result in synthesizer.synthesize(requests[::-1])}
+    for name, wave in forwards.items():
+        assert np.array_equal(wave, backwards[name])
+    assert not np.array_equal(forwards["0"], forwards["1"])
+
+
+def test_the_result_is_mono_float_at_the_stated_rate():
+    result = speak()
+    assert result.error is None
+    assert not result.truncated
+    assert result.wave.dtype == np.float32
+    assert result.wave.ndim == 1
+    assert result.sample_rate == EspeakSynthesizer().capabilities().sample_rate == 16_000
+    assert 2.0 < len(result.wave) / result.sample_rate < 8.0
+
+
+def test_rate_makes_speech_shorter_and_pitch_raises_it():
+    def fundamental(pitch: float) -> float:
+        wave = speak("妈妈妈", pitch=pitch).wave
+        found = []
+        for start in range(len(wave) // 8, len(wave) * 7 // 8 - 1200, 800):
+            voiced = wave[start : start + 1200]
+            correlation = np.correlate(voiced, voiced, "full")[len(voiced) - 1 :]
+            found.append(16_000 / (80 + np.argmax(correlation[80:320])))
+        return float(np.median(found))
+
+    assert len(speak(rate=1.4).wave) < 0.85 * len(speak().wave)
+    assert 12 * np.log2(fundamental(4.0) / fundamental(-4.0)) == pytest.approx(8.0, abs=1.5)
+
+
+def test_the_latin_words_inside_mandarin_are_read_as_english():
+    with Engine() as engine:
+        phonemes = engine.phonemes("偏好speedy", "cmn")
+    assert phonemes[-5:] == ["s", "p", "i:", "d", "i"]
+
+
+def test_an_unknown_variant_is_named_together_with_the_known_ones():
+    with pytest.raises(HarkenError, match="nope") as failure:
+        speak(speaker="cmn+nope")
+    assert "f2" in failure.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("settings", "word"),
+    [
+        ({"speaker": "klingon"}, "language"),
+        ({"rate": 9.0}, "words_per_minute"),
+        ({"pitch": 40.0}, "pitch"),
+        ({"style": {"mood": "glad"}}, "style"),
+        ({"style": {"range": 300}}, "pitch_range"),
+    ],
+)
+def test_settings_that_espeak_cannot_follow_are_errors(settings, word):
+    with pytest.raises(HarkenError, match=word):
+        speak(**settings)
+
+
+def test_a_text_with_nothing_to_read_fails_alone():
+    requests = [SpeechRequest("empty", "", "", "cmn"), SpeechRequest("full", "你好", "你好", "cmn")]
+    empty, full = EspeakSynthesizer().synthesize(requests)
+    assert empty.wave is None
+    assert "nothing" in empty.error
+    assert full.error is None
+
+
+def test_training_and_held_out_voices_are_installed_and_disjoint():
+    for voice in (*TRAINING_VOICES, *HELD_OUT_VOICES):
+        espeak.check_voice(voice)
+    assert not set(TRAINING_VOICES) & set(HELD_OUT_VOICES)
+    assert set(TRAINING_VOICES) <= set(EspeakSynthesizer().speakers())
+
+
+def test_a_long_data_path_is_shortened(tmp_path, monkeypatch):
+    deep = tmp_path.joinpath(*["a-folder-with-a-long-name"] * 8)
+    deep.mkdir(parents=True)
+    (deep / "data").symlink_to(espeak.espeakng_loader.get_data_path())
+    monkeypatch.setattr(espeak.espeakng_loader, "get_data_path", lambda: str(deep / "data"))
+    espeak._data_path.cache_clear()
+    try:
+        assert len(espeak._data_path()) < 150 < len(str(deep / "data"))
+        assert speak().error is None
+    finally:
+        monkeypatch.undo()
+        espeak._data_path.cache_clear()
