@@ -9,11 +9,10 @@ from typing import Any
 
 from actors.tts.espeak import HELD_OUT_VOICES, TRAINING_VOICES
 from actors.tts.flite import VOICES as FLITE_VOICES
-from jobs.nano.corpus import load_shard, training_shards
+from jobs.nano.corpus import load_shard, make_writer, training_shards
 from jobs.nano.evaluation import Figure
 from jobs.nano.settings import NanoConfig
 from jobs.nano.training import curve_path
-from jobs.nano.vocabulary import english_words, mandarin_words
 
 _TEMPLATE = """---
 license: apache-2.0
@@ -39,8 +38,8 @@ The same command resumes an interrupted run; with a larger `training.minutes` it
   {feed_forward}; 80 mels, hop {hop} samples; {tokens} tokens (a token per Chinese character in use, Latin byte-pair
   merges, Whisper's special tokens and timestamps). Weights are stored in half precision.
 - Text: {mandarin} Mandarin and {english} English words, in customer-note clauses, everyday templates and random
-  sequences; {pseudo:.0%} of the sentences hold invented names. All Latin text is lower case. No sentence holds a term
-  of `{domain}`.
+  sequences; about {pseudo:.0%} of the sentences hold invented names. All Latin text is lower case. {contaminated:,} of
+  the sentences hold a term of `{domain}` (words of the vocabulary that are on that list are left out).
 - Speech: {utterances:,} utterances, {hours:.1f} hours, of which {silent:,} are silence or noise with an empty text.
   espeak-ng 1.52 in {espeak_voices} voices ({espeak_list}), each also with its English base voice; {flite}
 - Augmentation: vocal-tract length, pace, pitch and its range, rooms, telephone band and mu-law, coloured noise at 6 to
@@ -92,13 +91,15 @@ def write_card(
     config: NanoConfig, folder: Path, figures: Mapping[str, Figure], state: Mapping[str, Any], command: str, tokens: int
 ) -> None:
     """Write `README.md` and `figures.json` into the model folder."""
-    utterances, seconds, silent, flite = 0, 0.0, 0, 0
+    writer = make_writer(config)
+    utterances, seconds, silent, flite, contaminated = 0, 0.0, 0, 0, 0
     for path in training_shards(config):
         for item in load_shard(path):
             utterances += 1
             seconds += item.seconds
             silent += not item.text
             flite += item.voice.startswith("flite")
+            contaminated += writer.domain.holds_term(item.text)
     spoken_by_flite = f"Flite ({', '.join(FLITE_VOICES)}) spoke {flite:,} of the English ones."
     text = _TEMPLATE.format(
         parameters=state["parameters"] / 1e6,
@@ -111,10 +112,11 @@ def write_card(
         feed_forward=config.model.feed_forward,
         hop=config.model.hop_length,
         tokens=tokens,
-        mandarin=len(mandarin_words()),
-        english=len(english_words()),
+        mandarin=len(writer.all_words),
+        english=len({*writer.mixed, *(word for words in writer.english.values() for word in words)}),
         pseudo=config.text.pseudo,
         domain=config.text.domain,
+        contaminated=contaminated,
         utterances=utterances,
         hours=seconds / 3600,
         silent=silent,

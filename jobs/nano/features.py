@@ -27,8 +27,9 @@ def _filters(window_seconds: float, hop_length: int) -> torch.Tensor:
 
 def log_mel(wave: np.ndarray, window_seconds: float, hop_length: int) -> np.ndarray:
     """(samples,) -> (frames, 80) float32: the frames that `feature_extractor` would give before its padding."""
-    frames = -(-len(wave) // hop_length)
-    padded = torch.from_numpy(np.concatenate([wave, np.zeros(_FFT + hop_length, np.float32)]))
+    # The last frame that a sample still reaches is half a Fourier window beyond it.
+    frames = -(-(len(wave) + _FFT // 2) // hop_length)
+    padded = torch.from_numpy(np.concatenate([wave, np.zeros(2 * _FFT + hop_length, np.float32)]))
     spectrum = torch.stft(padded, _FFT, hop_length, window=torch.hann_window(_FFT), return_complex=True)
     power = spectrum[:, :frames].abs() ** 2
     mel = _filters(window_seconds, hop_length).T @ power
