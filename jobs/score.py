@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.json:
             print(json.dumps(summarise(analyses, options.explain), allow_nan=False))
         else:
-            _print_tables(analyses, options.explain)
+            print(_render(analyses, options.explain), end="")
         sys.stdout.flush()
     except BrokenPipeError:
         # `| head` closed the pipe; without this the interpreter complains when it flushes at exit.
@@ -153,15 +153,17 @@ def _require_ids(path: Path, texts: Mapping[str, Line], role: str, other: Path, 
         raise HarkenError(f"{path} has no {role} for the id", missing[0], f"{remedy}: both files need the same ids.")
 
 
-def _print_tables(analyses: Mapping[str, UtteranceAnalysis], explained: bool) -> None:
+def _render(analyses: Mapping[str, UtteranceAnalysis], explained: bool) -> str:
     from rich.console import Console
 
     # Texts may contain what rich would take for markup.
     console = Console(markup=False, highlight=False, emoji=False)
-    if explained:
-        for identity, analysis in analyses.items():
-            _print_explanation(console, identity, analysis)
-    _print_scores(console, [analysis.score() for analysis in analyses.values()])
+    with console.capture() as capture:
+        if explained:
+            for identity, analysis in analyses.items():
+                _print_explanation(console, identity, analysis)
+        _print_scores(console, [analysis.score() for analysis in analyses.values()])
+    return capture.get()
 
 
 def _print_explanation(console: Any, identity: str, analysis: UtteranceAnalysis) -> None:
