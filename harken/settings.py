@@ -115,6 +115,10 @@ class FinetuneSettings(Section):
 
     epochs: PositiveInt = 5
     batch_size: PositiveInt = Field(16, description="utterances per optimiser step over all workers")
+    micro_batch_size: PositiveInt = Field(16, description="utterances a worker holds at once; bounds its memory")
+    full_windows: Fraction = Field(
+        1.0, description="share of the steps that pad audio to the model's full window, as decoding does"
+    )
     learning_rate: PositiveFloat = 1e-4
     warmup_fraction: Fraction = 0.1
     weight_decay: float = Field(0.01, ge=0.0)

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from transformers import (
     LogitsProcessor,
     LogitsProcessorList,
@@ -83,6 +84,15 @@ class Whisper:
             raise HarkenError("decoding.language", language, f"{self.name} is an English-only model.")
         return [*tokens, config.no_timestamps_token_id]
 
+    def text_tokens(self, text: str) -> tuple[int, ...]:
+        """The tokens that follow the prompt when `text` is said: the text's and ``<|endoftext|>``."""
+        return (*self.processor.tokenizer.encode(text, add_special_tokens=False), self.end_token)
+
+    @property
+    def end_token(self) -> int:
+        end: int = self.model.generation_config.eos_token_id
+        return end
+
     def features(self, waves: Sequence[np.ndarray], full_window: bool = True) -> torch.Tensor:
         """Log-mel features of 16 kHz mono waves no longer than the window: float32 (batch, mels, frames), on the CPU.
 
@@ -119,7 +129,7 @@ class Whisper:
         """
         prompt = self.prompt_tokens(language)
         limit = min(max_new_tokens, self.model.config.max_target_positions - len(prompt))
-        recorder = _GreedyRecorder(self.model.generation_config.eos_token_id)
+        recorder = _GreedyRecorder(self.end_token)
         multilingual = {"language": language, "task": "transcribe"} if len(prompt) > 2 else {}
         with torch.inference_mode():
             self.model.generate(
@@ -205,6 +215,20 @@ def load_whisper(
     network = network.to(place, dtype).eval()
     network.requires_grad_(False)
     return Whisper(network, processor, model)
+
+
+def encode_frames(encoder: Any, features: torch.Tensor) -> torch.Tensor:
+    """Whisper's encoder on (batch, mels, frames) of any length up to the window: (batch, frames / 2, width).
+
+    Equal to the encoder's own forward on a full window, which refuses anything shorter.
+    """
+    hidden = F.gelu(encoder.conv1(features))
+    hidden = F.gelu(encoder.conv2(hidden)).transpose(1, 2)
+    hidden = hidden + encoder.embed_positions.weight[: hidden.shape[1]]
+    for layer in encoder.layers:
+        hidden = layer(hidden, None)
+    normed: torch.Tensor = encoder.layer_norm(hidden)
+    return normed
 
 
 def resolve_device(device: Device) -> torch.device:
