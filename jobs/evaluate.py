@@ -17,7 +17,6 @@ from harken.records import OK, Row, write_json, write_parquet, write_text
 from harken.report.console import print_table
 from harken.settings import PipelineSettings
 from jobs.cli import run_job
-from jobs.flow import exclusive
 from jobs.plan import Plan, Speech, require
 from jobs.progress import console, note
 
@@ -33,6 +32,8 @@ def evaluate(settings: PipelineSettings) -> dict[str, Any]:
     """
     plan = Plan(settings)
     if not plan.evaluate.complete():
+        from jobs.flow import exclusive
+
         require([plan.verdicts, *(speech.stage for speech in plan.speeches())])
         require([plan.finetune])
         with exclusive(plan.evaluate):

@@ -11,24 +11,35 @@ import sys
 from harken.settings import PipelineSettings
 from jobs.cli import run_job
 from jobs.evaluate import evaluate
-from jobs.finetune import finetune_run
-from jobs.judge import judge_speech
-from jobs.labels import write_labels
 from jobs.plan import Plan
-from jobs.preflight import preflight
-from jobs.speech import speak_all
+from jobs.progress import note
 
 
 def main(settings: PipelineSettings) -> None:
     """Run every stage that is not complete, then print the table and where the report is."""
-    if not Plan(settings).evaluate.complete():
-        # A wrong path in the last stage must not be found out an hour after the first one began.
-        preflight(settings)
+    stages = Plan(settings).stages()
+    if all(stage.complete() for stage in stages):
+        # Loading Ray and PyTorch to find nothing to do would be most of a second run's time.
+        for stage in stages:
+            note(f"{stage.name}: skipped")
+    else:
+        _run(settings)
+    evaluate(settings)
+
+
+def _run(settings: PipelineSettings) -> None:
+    from jobs.finetune import finetune_run
+    from jobs.judge import judge_speech
+    from jobs.labels import write_labels
+    from jobs.preflight import preflight
+    from jobs.speech import speak_all
+
+    # A wrong path in the last stage must not be found out an hour after the first one began.
+    preflight(settings)
     write_labels(settings)
     speak_all(settings)
     judge_speech(settings)
     finetune_run(settings)
-    evaluate(settings)
 
 
 if __name__ == "__main__":

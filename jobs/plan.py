@@ -124,6 +124,14 @@ class Plan:
         content = _content(self.settings.evaluate)
         return self._stage("evaluate", self._fingerprint("evaluate", content, inputs, keywords), 1)
 
+    def stages(self) -> list[Stage]:
+        """Every stage in the order of the run."""
+        stages = [self.labels, *(speech.stage for speech in self.speeches())]
+        stages += [self.hypotheses(self.speech, "base"), self.verdicts, self.finetune]
+        sets = [speech for speech in (self.domain, self.general) if speech]
+        stages += [self.hypotheses(speech, system) for speech in sets for system in ("base", "adapted")]
+        return [*stages, self.evaluate]
+
     def adapted_model(self) -> Path:
         """The merged Whisper folder that fine-tuning leaves."""
         return self.finetune.directory / "merged"

@@ -68,7 +68,7 @@ def report_data(
         speech=_speech(plan),
         judge=_judge(settings, plan),
         training=_training(plan),
-        stages=[_stage_run(stage) for stage in _all_stages(plan)],
+        stages=[_stage_run(stage) for stage in plan.stages()[:-1]],
         config_yaml=dump_yaml(settings),
         provenance=provenance(),
         notes=_notes(settings),
@@ -175,18 +175,6 @@ def _training(plan: Plan) -> TrainingReport:
     curve = json.loads((plan.finetune.directory / "curve.json").read_text(encoding="utf-8"))
     points = [CurvePoint(point["step"], point.get("train_loss"), point.get("dev_cer")) for point in curve]
     return TrainingReport(points, {name: str(value) for name, value in record["facts"].items()})
-
-
-def _all_stages(plan: Plan) -> list[Stage]:
-    stages = [plan.labels, *(speech.stage for speech in plan.speeches())]
-    stages += [plan.hypotheses(plan.speech, "base"), plan.verdicts, plan.finetune]
-    stages += [
-        plan.hypotheses(speech, system)
-        for speech in (plan.domain, plan.general)
-        if speech
-        for system in ("base", "adapted")
-    ]
-    return stages
 
 
 def _stage_run(stage: Stage) -> StageRun:
