@@ -15,10 +15,11 @@ from harken.records import write_json
 ADAPTER = "adapter"
 MERGED = "merged"
 CURVE = "curve.json"
+FACTS = "facts.json"
 
 
 def export(learner: Learner, directory: Path) -> None:
-    """Write ``adapter/`` (PEFT), ``merged/`` (a Whisper folder as `load_whisper` reads it) and ``curve.json``.
+    """Write ``adapter/`` (PEFT), ``merged/`` (a Whisper folder as `load_whisper` reads it), curve and facts.
 
     Each appears whole or not at all. The merge is done in float32 and stored in the base model's precision; the
     learner cannot go on afterwards.
@@ -26,14 +27,10 @@ def export(learner: Learner, directory: Path) -> None:
     Raises:
         HarkenError: the disk is full or the folder cannot be written.
     """
-    write_curve(learner, directory)
+    write_json(directory / CURVE, learner.curve)
+    write_json(directory / FACTS, learner.facts())
     replace_folder(directory / ADAPTER, lambda folder: learner.network.save_pretrained(folder))
     replace_folder(directory / MERGED, lambda folder: _save_merged(learner, folder))
-
-
-def write_curve(learner: Learner, directory: Path) -> None:
-    """Write the curve so far: ``{"facts": {...}, "points": [{"step", "epoch"[, "train_loss", "dev_cer", ...]}]}``."""
-    write_json(directory / CURVE, {"facts": learner.facts(), "points": learner.curve})
 
 
 def replace_folder(target: Path, write: Callable[[Path], object]) -> None:

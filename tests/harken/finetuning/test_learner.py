@@ -1,4 +1,5 @@
 import dataclasses
+import json
 import os
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import torch.distributed as distributed
 import torch.multiprocessing as multiprocessing
 
 from harken.errors import HarkenError
-from harken.finetuning.export import ADAPTER, CURVE, MERGED, export
+from harken.finetuning.export import ADAPTER, CURVE, FACTS, MERGED, export
 from harken.finetuning.learner import Learner
 from harken.finetuning.task import FinetuneTask
 from harken.finetuning.workers import Workers
@@ -108,7 +109,8 @@ def test_export_gives_an_adapter_and_a_merged_model_that_agree(make_task, tmp_pa
     assert torch.allclose(adapted.encode(features).last_hidden_state, expected, atol=1e-4)
     assert not torch.allclose(base.encode(features).last_hidden_state, expected, atol=1e-2)
     assert merged.prompt_tokens("zh") == base.prompt_tokens("zh")
-    assert (tmp_path / CURVE).is_file()
+    assert json.loads((tmp_path / CURVE).read_text()) == trained.curve
+    assert json.loads((tmp_path / FACTS).read_text())["train_utterances"] == 20
     assert sorted(path.name for path in tmp_path.iterdir() if path.name.startswith(".")) == []
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from harken.errors import HarkenError
 from harken.finetuning.task import AudioRows, load_corpus
-from tests.harken.finetuning.conftest import TEXTS
+from tests.tiny_finetuning import TEXTS
 from tests.tiny_speech import tone_rows, write_parts
 
 

@@ -1,0 +1,242 @@
+"""Teach Whisper the kept speech with LoRA under Ray Train: ``python -m jobs.finetune --config configs/demo.yaml``.
+
+A checkpoint every few steps goes to the stage's folder; after a killed worker, a lost node or a killed driver the
+same command goes on from the newest one and ends with the same weights as if nothing had happened.
+"""
+
+import json
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import ray
+import ray.train
+import torch
+from ray.train import Checkpoint, CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
+from ray.train.torch import TorchConfig, TorchTrainer, get_device
+
+from harken.config import dump_yaml
+from harken.errors import HarkenError
+from harken.finetuning.export import FACTS, export
+from harken.finetuning.learner import Learner, Progress
+from harken.finetuning.task import AudioRows, FinetuneTask
+from harken.finetuning.workers import Workers
+from harken.records import read_parquet, write_json
+from harken.settings import ClusterSettings, PipelineSettings
+from jobs.cli import run_job
+from jobs.cluster import connect
+from jobs.flow import exclusive
+from jobs.plan import Plan, require
+from jobs.progress import StageProgress, note
+
+# Lost spot nodes are counted apart by Ray (without a limit); this bounds crashes that would come again.
+MAX_FAILURES = 5
+CHECKPOINTS_KEPT = 2
+
+_FAILURE = "failure.json"
+_PROGRESS = "progress.json"
+_SECONDS_BETWEEN_NOTES = 0.5
+
+
+def finetune_run(settings: PipelineSettings) -> dict[str, Any]:
+    """Bring the adapted model of a run to completion; returns its record.
+
+    Raises:
+        HarkenError: speech or verdicts are not there yet, too few kept rows, a wrong model, no GPU, a full disk.
+    """
+    plan = Plan(settings)
+    stage = plan.finetune
+    if stage.complete() and plan.adapted_model().is_dir():
+        record = stage.record()
+        note(f"{stage.name}: skipped, {plan.adapted_model()} is there")
+        return record
+    require([plan.verdicts, plan.speech.stage, *([plan.replay.stage] if plan.replay else [])])
+    with exclusive(stage):
+        stage.begin(dump_yaml(settings))
+        started = time.monotonic()
+        facts = finetune(_task(settings, plan), settings.cluster)
+        record = stage.finish(time.monotonic() - started, {"facts": _readable(facts)})
+    note(f"{stage.name}: {facts['steps']} steps, {record['seconds']:.0f} s")
+    return record
+
+
+def finetune(task: FinetuneTask, cluster: ClusterSettings) -> dict[str, Any]:
+    """Run one fine-tuning on Ray Train, or go on with it; returns the learner's facts.
+
+    ``task.directory`` then holds ``adapter/``, ``merged/``, ``curve.json`` and ``facts.json``.
+
+    Raises:
+        HarkenError: what the learner raises, or a full disk.
+    """
+    connect(cluster)
+    (task.directory / _FAILURE).unlink(missing_ok=True)
+    (task.directory / _PROGRESS).unlink(missing_ok=True)
+    settings = task.settings
+    trainer = TorchTrainer(
+        train_loop,
+        train_loop_config={"task": task},
+        torch_config=TorchConfig(backend="nccl" if settings.use_gpu else "gloo"),
+        scaling_config=ScalingConfig(num_workers=settings.workers, use_gpu=settings.use_gpu),
+        # The same name in the same place is what makes Ray Train resume.
+        run_config=RunConfig(
+            name="train",
+            storage_path=str(task.directory),
+            failure_config=FailureConfig(max_failures=MAX_FAILURES),
+            checkpoint_config=CheckpointConfig(num_to_keep=CHECKPOINTS_KEPT),
+        ),
+    )
+    with _shown_progress(task):
+        try:
+            trainer.fit()
+        except ray.train.TrainingFailedError as failure:
+            raise _explained(failure, task) from failure
+    if (task.directory / _FAILURE).exists():
+        raise HarkenError(*json.loads((task.directory / _FAILURE).read_text(encoding="utf-8")))
+    facts: dict[str, Any] = json.loads((task.directory / FACTS).read_text(encoding="utf-8"))
+    return facts
+
+
+def train_loop(config: dict[str, Any]) -> None:
+    """What each Ray Train worker runs: the learner from the newest checkpoint to its last step, then the export."""
+    task: FinetuneTask = config["task"]
+    workers = Workers.current()
+    learner = _build(task, workers)
+    if learner is None:
+        return
+    checkpoint = ray.train.get_checkpoint()
+    if checkpoint is not None:
+        with checkpoint.as_directory() as folder:
+            learner.restore(Path(folder))
+    noted = 0.0
+    started, resumed_at = time.monotonic(), learner.done
+    for progress in learner.run():
+        last = progress.step == progress.total_steps
+        if workers.rank == 0 and (last or time.monotonic() - noted > _SECONDS_BETWEEN_NOTES):
+            noted = time.monotonic()
+            rate = (progress.step - resumed_at) * task.settings.batch_size / (noted - started)
+            _write_progress(task, progress, resumed_at, rate)
+        if progress.checkpoint_due:
+            _report(learner, workers, progress)
+    if workers.rank == 0:
+        export(learner, task.directory)
+
+
+def _build(task: FinetuneTask, workers: Workers) -> Learner | None:
+    """The learner; None on every worker when one of them found bad input, which then is in the failure file.
+
+    Raising would make Ray try the same bad input again and again, and returning alone would leave the others
+    waiting for this worker.
+    """
+    if task.settings.use_gpu:
+        torch.cuda.set_device(get_device())
+    learner = None
+    try:
+        learner = Learner(task, workers, "cuda" if task.settings.use_gpu else "cpu")
+    except HarkenError as failure:
+        write_json(task.directory / _FAILURE, [failure.thing, str(failure.value), failure.remedy])
+    failures = workers.sum(torch.tensor([learner is None], dtype=torch.int32, device=get_device()))
+    return None if failures.item() else learner
+
+
+def _report(learner: Learner, workers: Workers, progress: Progress) -> None:
+    metrics = {"step": progress.step, "loss": progress.loss}
+    if workers.rank != 0:
+        ray.train.report(metrics)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        learner.save(Path(folder))
+        ray.train.report(metrics, checkpoint=Checkpoint.from_directory(folder))
+
+
+def _write_progress(task: FinetuneTask, progress: Progress, resumed_at: int, rate: float) -> None:
+    record = {
+        "step": progress.step,
+        "total_steps": progress.total_steps,
+        "resumed_at": resumed_at,
+        "loss": progress.loss,
+        "dev_cer": progress.dev_cer,
+        "utterances_per_second": rate,
+    }
+    write_json(task.directory / _PROGRESS, record)
+
+
+@contextmanager
+def _shown_progress(task: FinetuneTask) -> Iterator[None]:
+    """Show the workers' progress in the driver: they write it beside their output, wherever they run."""
+    over = threading.Event()
+    watcher = threading.Thread(target=_watch, args=(task, over), daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        over.set()
+        watcher.join()
+
+
+def _watch(task: FinetuneTask, over: threading.Event) -> None:
+    path = task.directory / _PROGRESS
+    while not path.exists():
+        if over.wait(_SECONDS_BETWEEN_NOTES):
+            return
+    record = json.loads(path.read_text(encoding="utf-8"))
+    shown = resumed_at = record["resumed_at"]
+    with StageProgress("finetune", total=record["total_steps"], done=resumed_at, unit="steps") as bar:
+        while True:
+            last_look = over.is_set()
+            record = json.loads(path.read_text(encoding="utf-8"))
+            if record["resumed_at"] != resumed_at:
+                resumed_at = record["resumed_at"]
+                note(f"finetune: a worker was lost; going on from step {resumed_at}")
+            detail = f"step {record['step']}, loss {record['loss']:.3f}"
+            if record["dev_cer"] is not None:
+                detail += f", dev CER {record['dev_cer']:.3f}"
+            for _ in range(record["step"] - shown):
+                bar.advance(task.settings.batch_size, detail=detail)
+            shown = max(shown, record["step"])
+            if last_look:
+                return
+            over.wait(_SECONDS_BETWEEN_NOTES)
+
+
+def _explained(failure: Exception, task: FinetuneTask) -> Exception:
+    if "No space left on device" in str(failure):
+        remedy = "The disk is full: free or change it and run again; checkpoints are kept."
+        return HarkenError("output folder", str(task.directory), remedy)
+    return failure
+
+
+def _task(settings: PipelineSettings, plan: Plan) -> FinetuneTask:
+    verdicts = (row for part in plan.verdicts.parts() for row in read_parquet(part, ["id", "verdict"]))
+    kept = frozenset(row["id"] for row in verdicts if row["verdict"] == "keep")
+    return FinetuneTask(
+        model=settings.model,
+        language=settings.decoding.language,
+        directory=plan.finetune.absolute().directory,
+        settings=settings.finetune,
+        synthetic=AudioRows(plan.speech.stage.absolute().parts(), kept),
+        replay=AudioRows(plan.replay.stage.absolute().parts()) if plan.replay else None,
+        seed=settings.run.seed,
+    )
+
+
+def _readable(facts: dict[str, Any]) -> dict[str, Any]:
+    millions = f"{facts['trainable_parameters'] / 1e6:.2f} M beside {facts['parameters'] / 1e6:.2f} M frozen"
+    readable: dict[str, Any] = {"trainable parameters": millions, "steps": facts["steps"]}
+    readable["utterances"] = f"{facts['train_utterances']} synthetic, {facts['replay_utterances']} general"
+    readable["held out"] = f"{facts['dev_utterances']} synthetic, {facts['dev_replay_utterances']} general"
+    readable |= {f"left out: {reason}": count for reason, count in facts["left_out"].items()}
+    return readable
+
+
+def main(settings: PipelineSettings) -> None:
+    """Run this stage of the pipeline."""
+    finetune_run(settings)
+
+
+if __name__ == "__main__":
+    sys.exit(run_job(main, PipelineSettings, __doc__ or ""))
