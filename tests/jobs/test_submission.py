@@ -165,15 +165,30 @@ def test_submission_without_the_right_token_is_refused(head: Head, client: dict[
     assert not output.exists()
 
 
+def first_lines(source: str, count: int, folder: Path) -> Path:
+    """A manifest of the first rows of one of the examples."""
+    path = folder / source.replace("/", "-")
+    lines = (ROOT / source).read_text(encoding="utf-8").splitlines(keepends=True)
+    path.write_text("".join(lines[:count]), encoding="utf-8")
+    return path
+
+
 @pytest.mark.slow
 def test_every_stage_runs_as_a_job_of_its_own(head: Head) -> None:
     output = head.folder / "stages"
-    small = ("finetune.epochs=1", "finetune.workers=1", "speech.workers=1", "decoding.workers=1")
+    small = (
+        "finetune.epochs=1",
+        "finetune.workers=1",
+        f"finetune.replay.manifest={first_lines('examples/general/train.jsonl', 8, head.folder)}",
+        f"evaluate.domain={first_lines('examples/luxury/test.jsonl', 8, head.folder)}",
+        f"evaluate.general={first_lines('examples/general/test.jsonl', 8, head.folder)}",
+    )
     for name in ("labels", "speech", "judge", "finetune", "evaluate"):
         submitted = head.submit(*job(name, output, *small))
         assert submitted.returncode == 0, f"{name}:\n{submitted.stdout}"
     summary = json.loads((output / "summary.json").read_text(encoding="utf-8"))
     assert {"base", "adapted"} <= set(summary)
+    assert (output / "report.html").exists()
 
 
 def packaged(folder: Path, archive: Path) -> set[str]:
