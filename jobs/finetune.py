@@ -5,6 +5,7 @@ same command goes on from the newest one and ends with the same weights as if no
 """
 
 import json
+import os
 import sys
 import tempfile
 import threading
@@ -17,7 +18,7 @@ from typing import Any
 import ray
 import ray.train
 import torch
-from ray.train import Checkpoint, CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
+from ray.train import Checkpoint, CheckpointConfig, FailureConfig, LoggingConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchConfig, TorchTrainer, get_device
 
 from harken.config import dump_yaml
@@ -88,6 +89,7 @@ def finetune(task: FinetuneTask, cluster: ClusterSettings) -> dict[str, Any]:
             storage_path=str(task.directory),
             failure_config=FailureConfig(max_failures=MAX_FAILURES),
             checkpoint_config=CheckpointConfig(num_to_keep=CHECKPOINTS_KEPT),
+            logging_config=LoggingConfig(log_level="ERROR"),
         ),
     )
     with _shown_progress(task):
@@ -158,6 +160,7 @@ def _write_progress(task: FinetuneTask, progress: Progress, resumed_at: int, rat
         "step": progress.step,
         "total_steps": progress.total_steps,
         "resumed_at": resumed_at,
+        "process": os.getpid(),
         "loss": progress.loss,
         "dev_cer": progress.dev_cer,
         "utterances_per_second": rate,
