@@ -111,7 +111,8 @@ class Plan:
         replay = self.replay.stage.fingerprint if self.replay else None
         inputs = [self.verdicts.fingerprint, replay, self._base_model(), self.settings.decoding.language]
         # Batch size is part of the result here, unlike in decoding.
-        content = finetune.model_dump(mode="json", exclude={"workers", "use_gpu"})
+        no_part = {"workers", "use_gpu", "micro_batch_size", "checkpoint_every_steps"}
+        content = finetune.model_dump(mode="json", exclude=no_part)
         digest = self._fingerprint("finetune", content, inputs, self.settings.run.seed)
         return self._stage("finetune", digest, 0)
 
