@@ -94,14 +94,15 @@ def test_import_contracts_are_checked_and_hold() -> None:
     assert "2 kept, 0 broken" in checked.stdout
 
 
-def test_every_import_is_declared() -> None:
+@pytest.mark.parametrize("folders", [ROOMS, ("requirements", "tests")], ids=["rooms", "tests"])
+def test_every_import_is_declared(folders: tuple[str, ...]) -> None:
+    extras = set(PROJECT["optional-dependencies"]) - ({"dev"} if folders == ROOMS else set())
     distributions = metadata.packages_distributions()
-    extras = tuple(PROJECT["optional-dependencies"])
-    foreign = set(imports(*ROOMS)) - set(sys.stdlib_module_names) - set(ROOMS)
+    foreign = set(imports(*folders)) - set(sys.stdlib_module_names) - set(ROOMS) - {"requirements", "tests"}
     unknown = {
         name
         for name in foreign
-        if not declared(extras) & {canonicalize_name(owner) for owner in distributions.get(name, [name])}
+        if not declared(tuple(extras)) & {canonicalize_name(owner) for owner in distributions.get(name, [name])}
     }
     assert unknown == set()
 
