@@ -1,0 +1,46 @@
+"""What a voice is given to read."""
+
+from pathlib import Path
+
+import pytest
+
+from actors.pronunciation import Pronouncer, load_pronunciations
+from harken.errors import HarkenError
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_a_term_is_respelled_wherever_and_however_it_is_written() -> None:
+    pronouncer = Pronouncer({"speedy 20": "speedy 二十", "lv": "l v"})
+    assert pronouncer.respell("喜欢Speedy20和LV。") == "喜欢speedy 二十和l v。"
+    assert pronouncer.respell("喜欢健身") == "喜欢健身"
+
+
+def test_a_term_inside_a_longer_word_is_left_alone() -> None:
+    assert Pronouncer({"lv": "l v"}).respell("silver") == "silver"
+
+
+def test_the_examples_load() -> None:
+    spoken = load_pronunciations(ROOT / "examples/luxury/pronunciations.csv")
+    assert spoken["speedy 20"] != "speedy 20"
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("word,sound\na,b\n", "term,spoken"),
+        ("", "term,spoken"),
+        ("term,spoken\nspeedy 20,\n", "line 2"),
+        ("term,spoken\na,b\na,c\n", "line 3"),
+    ],
+)
+def test_a_broken_file_names_the_place(tmp_path: Path, text: str, part: str) -> None:
+    path = tmp_path / "lexicon.csv"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(HarkenError, match=part):
+        load_pronunciations(path)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(HarkenError, match=r"absent\.csv"):
+        load_pronunciations(tmp_path / "absent.csv")
