@@ -29,7 +29,7 @@ from harken.finetuning.task import AudioRows, FinetuneTask
 from harken.finetuning.workers import Workers
 from harken.records import read_parquet, write_json
 from harken.settings import ClusterSettings, PipelineSettings
-from jobs.cli import run_job
+from jobs.cli import find_harken_error, run_job
 from jobs.cluster import connect
 from jobs.flow import exclusive
 from jobs.plan import Plan, require
@@ -207,6 +207,12 @@ def _watch(task: FinetuneTask, over: threading.Event) -> None:
 
 
 def _explained(failure: Exception, task: FinetuneTask) -> Exception:
+    """The user's error at the root of a failed training, or the failure itself."""
+    for cause in getattr(failure, "worker_failures", {}).values():
+        # Ray carries what a worker raised inside a wrapper that is no cause in Python's sense.
+        error = find_harken_error(getattr(cause, "_base_exc", cause))
+        if error is not None:
+            return error
     if "No space left on device" in str(failure):
         remedy = "The disk is full: free or change it and run again; checkpoints are kept."
         return HarkenError("output folder", str(task.directory), remedy)
