@@ -32,11 +32,17 @@ class Batch:
 
 
 class Collator:
-    """Builds batches. `window_frames` is the full window in mel frames."""
+    """Builds batches. `window_frames` is the full window in mel frames, `spec_augment` the share of masked clips."""
 
     def __init__(
-        self, tokenizer: WhisperTokenizer, writer: Writer, phoneme_ids: dict[str, int], window_frames: int
+        self,
+        tokenizer: WhisperTokenizer,
+        writer: Writer,
+        phoneme_ids: dict[str, int],
+        window_frames: int,
+        spec_augment: float = 0.0,
     ) -> None:
+        self._spec_augment = spec_augment
         self._tokenizer = tokenizer
         self._writer = writer
         self._phoneme_ids = phoneme_ids
@@ -69,7 +75,7 @@ class Collator:
         longest = max(len(utterance.features) for utterance in utterances)
         frames = self.window_frames if full_window else min(self.window_frames, longest + rng.choice((2, 2, 10, 40)))
         features = pad_features([utterance.features for utterance in utterances], frames + frames % 2)
-        _mask(features, utterances, rng)
+        _mask(features, utterances, rng, self._spec_augment)
         rows = []
         for utterance in utterances:
             prompted = rng.random() < prompt_shares[0 if utterance.terms else 1]
@@ -92,9 +98,11 @@ class Collator:
         return Batch(features, tokens, labels, positions, flat, torch.tensor([len(units) for units in phonemes]))
 
 
-def _mask(features: torch.Tensor, utterances: Sequence[Utterance], rng: random.Random) -> None:
-    """SpecAugment (Park et al. 2019): one band of mels, one or two stretches of time."""
+def _mask(features: torch.Tensor, utterances: Sequence[Utterance], rng: random.Random, share: float) -> None:
+    """SpecAugment (Park et al. 2019) on a share of the clips: one band of mels, one or two stretches of time."""
     for row, utterance in zip(features, utterances, strict=True):
+        if rng.random() >= share:
+            continue
         frames, mean = len(utterance.features), float(row.mean())
         if rng.random() < 0.5:
             low = rng.randint(0, 70)

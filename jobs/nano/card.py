@@ -38,17 +38,18 @@ The same command resumes an interrupted run; with a larger `training.minutes` it
   {feed_forward}; 80 mels, hop {hop} samples; {tokens} tokens (a token per Chinese character in use, Latin byte-pair
   merges, Whisper's special tokens and timestamps). Weights are stored in half precision.
 - Text: {mandarin} Mandarin and {english} English words, in customer-note clauses, everyday templates and random
-  sequences; about {pseudo:.0%} of the sentences hold invented names. All Latin text is lower case. {contaminated:,} of
+  sequences; {named:,} of the utterances hold invented names. All Latin text is lower case. {contaminated:,} of
   the sentences hold a term of `{domain}` (words of the vocabulary that are on that list are left out).
 - Speech: {utterances:,} utterances, {hours:.1f} hours, of which {silent:,} are silence or noise with an empty text.
   espeak-ng 1.52 in {espeak_voices} voices ({espeak_list}), each also with its English base voice; {flite}
 - Augmentation: vocal-tract length, pace, pitch and its range, rooms, telephone band and mu-law, coloured noise at 6 to
-  35 dB, gain; SpecAugment while training.
+  35 dB, gain; SpecAugment on {spec_augment:.0%} of the clips.
 - Training: {minutes:.0f} minutes on {processes} CPU processes of one thread each that shared their machine with other
   work, {steps:,} steps, {seen:,} utterances seen; AdamW, {rate:g} with a cosine; cross-entropy plus {ctc:g} x CTC on
   espeak's phonemes (that head is dropped); cross attention guided to the diagonal at first. {prompts:.0%} of the later
-  utterances carry a `<|startofprev|>` list of terms, which holds their own term more than half of the time.
-
+  utterances with an invented name carry a `<|startofprev|>` list of terms, which holds that name more than half of the
+  time.
+{remarks}
 ## Held-out figures
 
 Measured by `jobs.nano.evaluation` with `model.generate` on the stored weights, full {window:g} s windows. No sentence
@@ -77,7 +78,7 @@ Quick evaluations while training (40 utterances per set).
 
 Synthetic voices only; a small vocabulary; homophones outside it are guessed; no punctuation beyond commas and full
 stops; no numbers in digits; timestamps were not trained (token times come from the alignment heads). The language must
-be given (`zh` for Mandarin with Latin words, `en` for English).
+be given (`zh` for Mandarin with Latin words, `en` for English). {prompt_verdict}
 
 ## Licence
 
@@ -92,13 +93,14 @@ def write_card(
 ) -> None:
     """Write `README.md` and `figures.json` into the model folder."""
     writer = make_writer(config)
-    utterances, seconds, silent, flite, contaminated = 0, 0.0, 0, 0, 0
+    utterances, seconds, silent, flite, named, contaminated = 0, 0.0, 0, 0, 0, 0
     for path in training_shards(config):
         for item in load_shard(path):
             utterances += 1
             seconds += item.seconds
             silent += not item.text
             flite += item.voice.startswith("flite")
+            named += bool(item.terms)
             contaminated += writer.domain.holds_term(item.text)
     spoken_by_flite = f"Flite ({', '.join(FLITE_VOICES)}) spoke {flite:,} of the English ones."
     text = _TEMPLATE.format(
@@ -114,7 +116,8 @@ def write_card(
         tokens=tokens,
         mandarin=len(writer.all_words),
         english=len({*writer.mixed, *(word for words in writer.english.values() for word in words)}),
-        pseudo=config.text.pseudo,
+        named=named,
+        spec_augment=config.training.spec_augment,
         domain=config.text.domain,
         contaminated=contaminated,
         utterances=utterances,
@@ -130,6 +133,8 @@ def write_card(
         rate=config.training.learning_rate,
         ctc=config.training.ctc_weight,
         prompts=config.training.prompt_share,
+        remarks=f"- {config.remarks}\n" if config.remarks else "",
+        prompt_verdict=_prompt_verdict(figures),
         figures="\n".join(f"| {name} | {figure.value:.3f} | {figure.count} |" for name, figure in figures.items()),
         held_out=", ".join(HELD_OUT_VOICES),
         distractors=4,
@@ -138,6 +143,17 @@ def write_card(
     (folder / "README.md").write_text(text, encoding="utf-8")
     stored = {name: {"value": figure.value, "utterances": figure.count} for name, figure in figures.items()}
     (folder / "figures.json").write_text(json.dumps(stored, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _prompt_verdict(figures: Mapping[str, Figure]) -> str:
+    recall = {
+        name: figures[f"never-seen terms, {name}: recall"].value
+        for name in ("no prompt", "true term among distractors", "distractors only")
+    }
+    gain = recall["true term among distractors"] - max(recall["no prompt"], recall["distractors only"])
+    if gain > 0.1:
+        return f"A prompt that holds the true term raises its recall by {gain:.2f}."
+    return "It did **not** learn to copy terms from a prompt, and a prompt may make its text worse: bias it otherwise."
 
 
 def _curve_rows(config: NanoConfig) -> list[str]:

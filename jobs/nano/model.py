@@ -113,7 +113,7 @@ class Trainee(nn.Module):
 
 
 def guided_attention_loss(
-    attentions: tuple[torch.Tensor, ...], target_mask: torch.Tensor, positions: torch.Tensor, width: float = 0.2
+    attentions: tuple[torch.Tensor, ...], target_mask: torch.Tensor, positions: torch.Tensor, width: float = 0.15
 ) -> torch.Tensor:
     """Penalty on cross attention far from the diagonal of (target tokens, clip) (Tachibana et al. 2018, eq. 4).
 

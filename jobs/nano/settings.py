@@ -51,21 +51,22 @@ class TrainingSettings(Section):
     processes: int = Field(2, ge=1, description="CPU processes of one thread that average gradients; a GPU uses one")
     device: Literal["auto", "cpu", "cuda"] = "auto"
     bfloat16: bool = False
-    frames_per_batch: int = Field(2000, ge=200, description="mel frames per process and step")
-    learning_rate: float = Field(9e-4, gt=0)
+    frames_per_batch: int = Field(1300, ge=200, description="mel frames per process and step")
+    learning_rate: float = Field(1.6e-3, gt=0)
     warmup_steps: int = Field(300, ge=1)
     weight_decay: float = Field(0.01, ge=0)
     ctc_weight: float = Field(0.4, ge=0)
     ctc_only_minutes: float = Field(2.5, ge=0)
-    guided_attention_minutes: float = Field(10, ge=0)
+    guided_attention_minutes: float = Field(35, ge=0)
     guided_attention_weight: float = Field(2.0, ge=0)
-    prompts_from: float = Field(0.45, ge=0, le=1, description="progress at which prompts begin to be mixed in")
-    prompt_share: float = Field(0.7, ge=0, le=1, description="prompted share of utterances that hold a pseudo-term")
-    idle_prompt_share: float = Field(0.2, ge=0, le=1, description="prompted share of the other utterances")
+    prompts_from: float = Field(0.75, ge=0, le=1, description="progress at which prompts begin to be mixed in")
+    prompt_share: float = Field(0.6, ge=0, le=1, description="prompted share of utterances that hold a pseudo-term")
+    idle_prompt_share: float = Field(0.1, ge=0, le=1, description="prompted share of the other utterances")
     full_window_share: float = Field(0.08, ge=0, le=1)
-    late_full_window_share: float = Field(0.3, ge=0, le=1, description="in the last fifth")
+    late_full_window_share: float = Field(0.12, ge=0, le=1, description="in the last fifth")
+    spec_augment: float = Field(0.0, ge=0, le=1, description="share of clips with masked bands; for long runs")
     checkpoint_minutes: float = Field(4, gt=0)
-    evaluate_every: int = Field(2, ge=1, description="checkpoints between quick evaluations")
+    evaluate_every: int = Field(3, ge=1, description="checkpoints between quick evaluations")
 
 
 class NanoConfig(Section):
@@ -74,6 +75,7 @@ class NanoConfig(Section):
     seed: int = 0
     output_directory: str = "outputs/nano"
     model_directory: str = "models/nano"
+    remarks: str = Field("", description="what the model card should add about how this run went")
     text: TextSettings = TextSettings()
     corpus: CorpusSettings = CorpusSettings()
     model: ModelSettings = ModelSettings()

@@ -159,7 +159,7 @@ def _train_process(
         optimizer.load_state_dict(stored.pop("optimizer"))
         state = stored
     window = round(config.model.window_seconds * 16_000 / config.model.hop_length)
-    collator = Collator(tokenizer, make_writer(config), phonemes, window)
+    collator = Collator(tokenizer, make_writer(config), phonemes, window, settings.spec_augment)
     feed = _Feed(config, rank, count)
     sums: dict[str, float] = {"steps": 0}
     last_checkpoint, checkpoints = state["seconds"], 0
