@@ -223,7 +223,8 @@ def _task(settings: PipelineSettings, plan: Plan) -> FinetuneTask:
     verdicts = (row for part in plan.verdicts.parts() for row in read_parquet(part, ["id", "verdict"]))
     kept = frozenset(row["id"] for row in verdicts if row["verdict"] == "keep")
     return FinetuneTask(
-        model=settings.model,
+        # Ray Train's workers run in a folder of their own, where a relative path leads nowhere.
+        model=str(Path(settings.model).absolute()) if Path(settings.model).is_dir() else settings.model,
         language=settings.decoding.language,
         directory=plan.finetune.absolute().directory,
         settings=settings.finetune,
