@@ -6,6 +6,7 @@ The same command resumes an interrupted run; a larger `training.minutes` trains 
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from pathlib import Path
 
@@ -64,7 +65,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a setting")
     options = parser.parse_args(arguments)
     try:
-        overrides = "".join(f" --set {override}" for override in options.set)
+        overrides = "".join(f" --set {shlex.quote(override)}" for override in options.set)
         command = f"python -m jobs.nano --config {options.config}{overrides}"
         run(load_config(options.config, options.set, NanoConfig), command)
     except HarkenError as error:

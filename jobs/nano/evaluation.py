@@ -108,7 +108,12 @@ def evaluate(config: NanoConfig, folder: Path, limit: int | None = None) -> dict
             figures["silence: empty text"] = Figure(sum(not text for text in texts) / len(items), len(items))
             continue
         figures[f"{name}: CER"] = Figure(character_error_rate(references, texts), len(items))
-        if name == "domain":
+        if name != "domain":
+            for language, label in (("zh", "Mandarin"), ("en", "English")):
+                chosen = [index for index, item in enumerate(items) if item.language == language]
+                rate = character_error_rate([references[i] for i in chosen], [texts[i] for i in chosen])
+                figures[f"{name}, {label}: CER"] = Figure(rate, len(chosen))
+        else:
             figures["domain: term recall"] = Figure(recall(items, texts), len(items))
     figures["loops"] = Figure(looping / total, total)
     figures |= _prompt_figures(config, model, processor, limit)

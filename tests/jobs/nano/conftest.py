@@ -17,8 +17,8 @@ def tiny_overrides(folder: Path) -> list[str]:
         f"text.domain={ROOT / 'examples' / 'luxury' / 'keywords.csv'}",
         "corpus={shards: 2, shard_size: 30, processes: 2, test_size: 4, silence: 0.1}",
         "model={width: 32, heads: 2, encoder_layers: 1, decoder_layers: 2, feed_forward: 64}",
-        "training={minutes: 0.1, processes: 2, frames_per_batch: 600, ctc_only_minutes: 0.02,"
-        " guided_attention_minutes: 0.03, checkpoint_minutes: 0.03, evaluate_every: 1}",
+        "training={minutes: 0.05, processes: 2, frames_per_batch: 600, ctc_only_minutes: 0.01,"
+        " guided_attention_minutes: 0.01, checkpoint_minutes: 0.03, evaluate_every: 1}",
     ]
 
 

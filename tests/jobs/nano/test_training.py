@@ -1,6 +1,8 @@
 """`python -m jobs.nano` from nothing to a model folder, and again from its checkpoint."""
 
 import json
+import random
+import re
 from pathlib import Path
 
 import pytest
@@ -28,7 +30,7 @@ def run(folder: Path, *more: str) -> int:
 def test_a_run_gives_a_model_and_a_longer_one_goes_on(tmp_path, capfd):
     assert run(tmp_path) == 0
     first = torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)
-    assert first["seconds"] >= 0.1 * 60
+    assert first["seconds"] >= 0.05 * 60
     curve = (tmp_path / "run" / "curve.jsonl").read_text().splitlines()
     assert json.loads(curve[0])["seen"] > 0
 
@@ -40,12 +42,12 @@ def test_a_run_gives_a_model_and_a_longer_one_goes_on(tmp_path, capfd):
     figures = json.loads((tmp_path / "model" / "figures.json").read_text(encoding="utf-8"))
     assert "seen-voices: CER" in figures
     assert "apache-2.0" in card
-    assert "{" not in card.partition("## Held-out figures")[0]
+    assert not re.search(r"\{[a-z_]+\}", card)
 
-    assert run(tmp_path, "training.minutes=0.2") == 0
+    assert run(tmp_path, "training.minutes=0.1") == 0
     second = torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)
     assert second["step"] > first["step"]
-    assert second["seconds"] >= 0.2 * 60
+    assert second["seconds"] >= 0.1 * 60
     assert "corpus:" not in capfd.readouterr().out.split("seen-voices: CER", 1)[1]
 
 
@@ -64,8 +66,6 @@ def test_a_batch_trains_on_the_text_and_not_on_the_prompt(config):
     items = load_shard(shard_path(config, 0))[:6]
     writer = make_writer(config)
     tokenizer = build_tokenizer(writer, writer.characters, 100, 10.0)
-    import random
-
     collator = Collator(tokenizer, writer, {}, 500)
     batch = collator.collate(items, random.Random(0), (1.0, 1.0), full_window=True)
     assert batch.features.shape == (6, 500, 80)
@@ -78,8 +78,6 @@ def test_a_batch_trains_on_the_text_and_not_on_the_prompt(config):
 
 
 def test_buckets_hold_every_clip_once_within_the_budget(config):
-    import random
-
     _make(config, 0)
     items = load_shard(shard_path(config, 0))
     batches = buckets(items, 600, random.Random(0))
