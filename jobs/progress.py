@@ -24,7 +24,7 @@ console = Console(highlight=False)
 
 def note(message: str) -> None:
     """One line that stays."""
-    console.print(message, markup=False)
+    console.print(message, markup=False, soft_wrap=True)
     sys.stdout.flush()
 
 
