@@ -8,6 +8,10 @@ from harken.errors import HarkenError
 # Hashing gigabytes at every start would break "a second run is all skips"; size and time stand in above this.
 HASHED_BYTES = 64 * 1024 * 1024
 
+# What a model folder's answers depend on; notes and figures beside the weights do not count.
+WEIGHTS = {".safetensors", ".bin"}
+DECIDING = ("config", "generation", "processor", "preprocessor", "tokenizer", "vocab", "merges", "added", "special")
+
 
 def file_digest(path: Path) -> str:
     """The digest of a file's content (of its size and modification time above 64 MiB).
@@ -37,12 +41,12 @@ def manifest_digest(path: Path, audio_files: list[Path]) -> str:
 
 
 def model_digest(model: str) -> str:
-    """The digest of a model folder's files; a hub id stands for itself."""
+    """The digest of the files a model folder's answers depend on; a hub id stands for itself."""
     folder = Path(model)
     if not folder.is_dir():
         return model
     digest = hashlib.sha256()
     for path in sorted(folder.iterdir()):
-        if path.suffix in {".json", ".safetensors", ".bin", ".txt"}:
+        if path.suffix in WEIGHTS or path.stem.startswith(DECIDING):
             digest.update(f"{path.name} {file_digest(path)}".encode())
     return digest.hexdigest()[:16]

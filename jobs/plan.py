@@ -166,13 +166,16 @@ def _content(section: BaseModel) -> Mapping[str, Any]:
     return section.model_dump(mode="json", exclude=set(WHERE_AND_HOW_FAST))
 
 
+_JOBS = {"labels": "labels", "speech": "speech", "hypotheses": "judge", "verdicts": "judge", "finetune": "finetune"}
+
+
 def require(stages: Sequence[Stage]) -> None:
     """Raise the error a job gives when the stages it reads are not there yet."""
     from harken.errors import HarkenError
 
     for stage in stages:
         if not stage.complete():
-            job = f"python -m jobs.{stage.name.split('-')[0]}"
+            job = f"python -m jobs.{_JOBS[stage.name.split('-')[0]]}"
             raise HarkenError(
                 "earlier stage",
                 stage.name,

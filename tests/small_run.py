@@ -8,7 +8,7 @@ DOMAIN_ROWS, GENERAL_ROWS, LABELS, ROWS_PER_SHARD = 8, 6, 24, 4
 
 def small(folder: Path) -> list[str]:
     """Overrides for a run of the pipeline under ``folder / "run"`` that takes about a minute."""
-    domain = head(ROOT / "examples/luxury/test.jsonl", folder / "domain.jsonl", DOMAIN_ROWS)
+    domain = head(ROOT / "examples/luxury/test_notes.jsonl", folder / "domain.jsonl", DOMAIN_ROWS)
     general = head(ROOT / "examples/general/test.jsonl", folder / "general.jsonl", GENERAL_ROWS)
     replay = head(ROOT / "examples/general/train.jsonl", folder / "replay.jsonl", 8)
     return [

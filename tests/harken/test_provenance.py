@@ -56,6 +56,7 @@ def test_a_model_digest_follows_every_file_that_matters(tmp_path: Path) -> None:
     (tmp_path / "model.safetensors").write_bytes(b"1")
     first = model_digest(str(tmp_path))
     (tmp_path / "README.md").write_text("notes", encoding="utf-8")
+    (tmp_path / "figures.json").write_text("{}", encoding="utf-8")
     assert model_digest(str(tmp_path)) == first
     (tmp_path / "model.safetensors").write_bytes(b"2")
     assert model_digest(str(tmp_path)) != first
