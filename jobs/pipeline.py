@@ -28,14 +28,16 @@ def main(settings: PipelineSettings) -> None:
 
 
 def _run(settings: PipelineSettings) -> None:
+    from jobs.preflight import preflight
+
+    # A wrong path in the last stage must not be found out an hour after the first one began, nor a typo after
+    # PyTorch has been loaded.
+    preflight(settings)
     from jobs.finetune import finetune_run
     from jobs.judge import judge_speech
     from jobs.labels import write_labels
-    from jobs.preflight import preflight
     from jobs.speech import speak_all
 
-    # A wrong path in the last stage must not be found out an hour after the first one began.
-    preflight(settings)
     write_labels(settings)
     speak_all(settings)
     judge_speech(settings)
