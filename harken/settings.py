@@ -101,6 +101,11 @@ class LoraSettings(Section):
     alpha: PositiveFloat = 64.0
     dropout: Fraction = 0.05
     targets: tuple[str, ...] = ("q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2")
+    parts: tuple[Literal["encoder", "decoder"], ...] = Field(
+        ("encoder", "decoder"),
+        min_length=1,
+        description="the decoder alone learns new words more than twice as fast and leaves the hearing as it was",
+    )
 
 
 class ReplaySettings(Section):

@@ -24,20 +24,20 @@ SYSTEMS = ("base", "adapted")
 DOMAIN, GENERAL = "domain", "general"
 
 
-def evaluate(settings: PipelineSettings) -> dict[str, Any]:
+def evaluate(plan: Plan) -> dict[str, Any]:
     """Bring the evaluation to completion, print the table, and return the summary.
 
     Raises:
         HarkenError: the speech or the adapted model is not there yet, or a segmenter cannot be loaded.
     """
-    plan = Plan(settings)
+    settings = plan.settings
     if not plan.evaluate.complete():
         from jobs.flow import exclusive
 
         require([plan.verdicts, *(speech.stage for speech in plan.speeches())])
         require([plan.finetune])
         with exclusive(plan.evaluate):
-            _evaluate(settings, plan)
+            _evaluate(plan)
     record = plan.evaluate.record()
     # The newest run's summary stands at the top even when its stage was made earlier.
     summary: dict[str, Any] = json.loads(_file(plan, "summary.json").read_text(encoding="utf-8"))
@@ -51,18 +51,15 @@ def evaluate(settings: PipelineSettings) -> dict[str, Any]:
     return summary
 
 
-def _evaluate(settings: PipelineSettings, plan: Plan) -> None:
+def _evaluate(plan: Plan) -> None:
     from harken.report.page import render_report
     from jobs.judge import transcribe
     from jobs.reporting import report_data
     from jobs.scoring import EVALUATION_SCHEMA, score_set
 
+    settings = plan.settings
     sets = {DOMAIN: plan.domain, **({GENERAL: plan.general} if plan.general else {})}
-    heard = {
-        (name, system): transcribe(settings, plan, speech, system)
-        for name, speech in sets.items()
-        for system in SYSTEMS
-    }
+    heard = {(name, system): transcribe(plan, speech, system) for name, speech in sets.items() for system in SYSTEMS}
     started = time.monotonic()
     plan.evaluate.begin(dump_yaml(settings))
     matcher = KeywordMatcher(load_keywords(settings.keywords.path, settings.keywords.categories))
@@ -75,7 +72,7 @@ def _evaluate(settings: PipelineSettings, plan: Plan) -> None:
     summary = summarise(scored)
     paired = scored[DOMAIN].paired
     write_json(_file(plan, "summary.json"), summary)
-    data = report_data(settings, plan, matcher, scored, summary, paired)
+    data = report_data(plan, matcher, scored, summary, paired)
     write_text(_file(plan, "report.html"), render_report(data))
     figures = {"segmenters": list(settings.evaluate.segmenters), "paired": paired}
     plan.evaluate.finish(time.monotonic() - started, figures)
@@ -112,7 +109,7 @@ def _file(plan: Plan, name: str) -> Path:
 
 def main(settings: PipelineSettings) -> None:
     """Run this stage of the pipeline."""
-    evaluate(settings)
+    evaluate(Plan(settings))
 
 
 if __name__ == "__main__":

@@ -44,14 +44,13 @@ _PROGRESS = "progress.json"
 _SECONDS_BETWEEN_NOTES = 0.5
 
 
-def finetune_run(settings: PipelineSettings) -> dict[str, Any]:
+def finetune_run(plan: Plan) -> dict[str, Any]:
     """Bring the adapted model of a run to completion; returns its record.
 
     Raises:
         HarkenError: speech or verdicts are not there yet, too few kept rows, a wrong model, no GPU, a full disk.
     """
-    plan = Plan(settings)
-    stage = plan.finetune
+    settings, stage = plan.settings, plan.finetune
     if stage.complete() and plan.adapted_model().is_dir():
         record = stage.record()
         note(f"{stage.name}: skipped, {plan.adapted_model()} is there")
@@ -60,7 +59,7 @@ def finetune_run(settings: PipelineSettings) -> dict[str, Any]:
     with exclusive(stage):
         stage.begin(dump_yaml(settings))
         started = time.monotonic()
-        facts = finetune(_task(settings, plan), settings.cluster)
+        facts = finetune(_task(plan), settings.cluster)
         record = stage.finish(time.monotonic() - started, {"facts": _readable(facts)})
     note(f"{stage.name}: {facts['steps']} steps, {record['seconds']:.0f} s")
     return record
@@ -219,7 +218,8 @@ def _explained(failure: Exception, task: FinetuneTask) -> Exception:
     return failure
 
 
-def _task(settings: PipelineSettings, plan: Plan) -> FinetuneTask:
+def _task(plan: Plan) -> FinetuneTask:
+    settings = plan.settings
     verdicts = (row for part in plan.verdicts.parts() for row in read_parquet(part, ["id", "verdict"]))
     kept = frozenset(row["id"] for row in verdicts if row["verdict"] == "keep")
     return FinetuneTask(
@@ -245,7 +245,7 @@ def _readable(facts: dict[str, Any]) -> dict[str, Any]:
 
 def main(settings: PipelineSettings) -> None:
     """Run this stage of the pipeline."""
-    finetune_run(settings)
+    finetune_run(Plan(settings))
 
 
 if __name__ == "__main__":

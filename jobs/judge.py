@@ -14,7 +14,7 @@ from jobs.cli import run_job
 from jobs.plan import Plan, Speech, require
 
 
-def judge_speech(settings: PipelineSettings) -> dict[str, Any]:
+def judge_speech(plan: Plan) -> dict[str, Any]:
     """Bring the hypotheses and the verdicts to completion; returns the verdicts' record.
 
     Raises:
@@ -23,21 +23,21 @@ def judge_speech(settings: PipelineSettings) -> dict[str, Any]:
     from actors.judge import VERDICT_SCHEMA, Judge
     from jobs.flow import run_stage
 
-    plan = Plan(settings)
+    settings = plan.settings
     require([plan.speech.stage])
-    heard = transcribe(settings, plan, plan.speech, "base")
+    heard = transcribe(plan, plan.speech, "base")
     source = Parts(heard.parts(), beside={"text": plan.speech.stage.parts(), "duration": plan.speech.stage.parts()})
     arguments = {"threshold": settings.judge.threshold, "test_texts": test_texts(settings)}
     # Comparing strings takes milliseconds a shard; starting actors for it would take longer.
     return run_stage(settings, plan.verdicts, source, Judge, arguments, VERDICT_SCHEMA, workers=0)
 
 
-def transcribe(settings: PipelineSettings, plan: Plan, speech: Speech, system: str) -> Stage:
+def transcribe(plan: Plan, speech: Speech, system: str) -> Stage:
     """Bring to completion what ``system`` ('base' or 'adapted') hears in a set of utterances."""
     from actors.transcriber import HYPOTHESIS_SCHEMA, Transcriber
     from jobs.flow import run_stage
 
-    decoding = settings.decoding
+    settings, decoding = plan.settings, plan.settings.decoding
     stage = plan.hypotheses(speech, system)
     arguments = {
         "model": settings.model if system == "base" else str(plan.adapted_model().absolute()),
@@ -68,7 +68,7 @@ def test_texts(settings: PipelineSettings) -> list[str]:
 
 def main(settings: PipelineSettings) -> None:
     """Run this stage of the pipeline."""
-    judge_speech(settings)
+    judge_speech(Plan(settings))
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from jobs.cli import run_job
 from jobs.plan import Plan
 
 
-def write_labels(settings: PipelineSettings) -> dict[str, Any]:
+def write_labels(plan: Plan) -> dict[str, Any]:
     """Bring the label stage to completion; returns its record.
 
     Raises:
@@ -22,8 +22,7 @@ def write_labels(settings: PipelineSettings) -> dict[str, Any]:
     from actors.writer import LABEL_SCHEMA, SlotWriter
     from jobs.flow import run_stage
 
-    plan = Plan(settings)
-    labels = settings.labels
+    settings, labels = plan.settings, plan.settings.labels
     keywords = load_keywords(settings.keywords.path, categories=settings.keywords.categories)
     seeds = [SeedSentence(row["id"], row["text"]) for row in read_seeds(settings, keywords)]
     arguments = {
@@ -73,7 +72,7 @@ def coverage(rows: list[Row], keywords: list[Keyword]) -> dict[str, dict[str, An
 
 def main(settings: PipelineSettings) -> None:
     """Run this stage of the pipeline."""
-    write_labels(settings)
+    write_labels(Plan(settings))
 
 
 if __name__ == "__main__":

@@ -17,31 +17,32 @@ from jobs.progress import note
 
 def main(settings: PipelineSettings) -> None:
     """Run every stage that is not complete, then print the table and where the report is."""
-    stages = Plan(settings).stages()
+    plan = Plan(settings)
+    stages = plan.stages()
     if all(stage.complete() for stage in stages):
         # Loading Ray and PyTorch to find nothing to do would be most of a second run's time.
         for stage in stages:
             note(f"{stage.name}: skipped")
     else:
-        _run(settings)
-    evaluate(settings)
+        _run(plan)
+    evaluate(plan)
 
 
-def _run(settings: PipelineSettings) -> None:
+def _run(plan: Plan) -> None:
     from jobs.preflight import preflight
 
     # A wrong path in the last stage must not be found out an hour after the first one began, nor a typo after
     # PyTorch has been loaded.
-    preflight(settings)
+    preflight(plan.settings)
     from jobs.finetune import finetune_run
     from jobs.judge import judge_speech
     from jobs.labels import write_labels
     from jobs.speech import speak_all
 
-    write_labels(settings)
-    speak_all(settings)
-    judge_speech(settings)
-    finetune_run(settings)
+    write_labels(plan)
+    speak_all(plan)
+    judge_speech(plan)
+    finetune_run(plan)
 
 
 if __name__ == "__main__":

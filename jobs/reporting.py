@@ -37,7 +37,6 @@ LABELS_SHOWN = 200
 
 
 def report_data(
-    settings: PipelineSettings,
     plan: Plan,
     matcher: KeywordMatcher,
     scored: Mapping[str, Scores],
@@ -45,6 +44,7 @@ def report_data(
     paired: Mapping[str, Any],
 ) -> ReportData:
     """Everything the run left, as the report wants it."""
+    settings = plan.settings
     domain = scored["domain"]
     general = scored.get("general")
     systems = {
@@ -64,9 +64,9 @@ def report_data(
         else None,
         recalls=[CategoryRecall(category, *figures) for category, figures in domain.recall_by_category().items()],
         utterances=_utterances(settings, matcher, domain),
-        labels=_labels(settings, plan, matcher),
+        labels=_labels(plan, matcher),
         speech=_speech(plan),
-        judge=_judge(settings, plan),
+        judge=_judge(plan),
         training=_training(plan),
         stages=[_stage_run(stage) for stage in plan.stages()[:-1]],
         config_yaml=dump_yaml(settings),
@@ -101,11 +101,12 @@ def _spans(matcher: KeywordMatcher, text: str) -> list[Span]:
     return [Span(mention.start, mention.end, mention.category) for mention in matcher.find(text)]
 
 
-def _labels(settings: PipelineSettings, plan: Plan, matcher: KeywordMatcher) -> LabelReport:
+def _labels(plan: Plan, matcher: KeywordMatcher) -> LabelReport:
+    settings = plan.settings
     rows = list(plan.labels.rows(["id", "text", "keywords", "sentences", "status"]))
     verdicts = {row["id"]: row for row in plan.verdicts.rows(["id", "cer", "verdict"])}
     speakers = {row["id"]: row["speaker"] or "" for row in plan.speech.stage.rows(["id", "speaker"])}
-    audio = _label_audio(settings, plan)
+    audio = _label_audio(plan)
     seeds = {row["id"]: row["text"] for row in read_manifest(settings.labels.seeds)}
     keywords = load_keywords(settings.keywords.path, settings.keywords.categories)
     drawn = generator("labels", settings.run.seed).sample(rows, min(LABELS_SHOWN, len(rows)))
@@ -131,10 +132,10 @@ def _labels(settings: PipelineSettings, plan: Plan, matcher: KeywordMatcher) -> 
     )
 
 
-def _label_audio(settings: PipelineSettings, plan: Plan) -> dict[str, bytes]:
+def _label_audio(plan: Plan) -> dict[str, bytes]:
     # From the first part only: reading the audio of 100,000 rows to play a dozen would take minutes.
     rows = [row for row in read_parquet(plan.speech.stage.part(0), ["id", "audio"]) if row["audio"]]
-    return {row["id"]: row["audio"] for row in rows[: settings.evaluate.audio_samples]}
+    return {row["id"]: row["audio"] for row in rows[: plan.settings.evaluate.audio_samples]}
 
 
 def _speech(plan: Plan) -> SpeechReport:
@@ -149,13 +150,13 @@ def _speech(plan: Plan) -> SpeechReport:
     )
 
 
-def _judge(settings: PipelineSettings, plan: Plan) -> JudgeReport:
+def _judge(plan: Plan) -> JudgeReport:
     rows = list(plan.verdicts.rows())
     labels = {row["id"]: row for row in plan.labels.rows(["id", "keywords"])}
     before, after = (_mentions(labels, chosen) for chosen in (rows, [row for row in rows if row["verdict"] == "keep"]))
     return JudgeReport(
         cers=[row["cer"] for row in rows if row["cer"] is not None],
-        threshold=settings.judge.threshold,
+        threshold=plan.settings.judge.threshold,
         kept=sum(row["verdict"] == "keep" for row in rows),
         rejected=dict(Counter(_reason(row) for row in rows if row["verdict"] != "keep").most_common()),
         retention=[CategoryRetention(category, before[category], after[category]) for category in sorted(before)],

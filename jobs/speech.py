@@ -11,15 +11,14 @@ from jobs.cli import run_job
 from jobs.plan import Plan, Speech, require
 
 
-def speak_all(settings: PipelineSettings) -> dict[str, dict[str, Any]]:
+def speak_all(plan: Plan) -> dict[str, dict[str, Any]]:
     """Bring every speech stage of the run to completion; returns their records by stage name.
 
     Raises:
         HarkenError: the labels are not there yet, an unknown voice, a broken pronunciation file.
     """
-    plan = Plan(settings)
     require([plan.labels])
-    return {speech.stage.name: speak(settings, speech) for speech in plan.speeches()}
+    return {speech.stage.name: speak(plan.settings, speech) for speech in plan.speeches()}
 
 
 def speak(settings: PipelineSettings, speech: Speech) -> dict[str, Any]:
@@ -40,7 +39,7 @@ def speak(settings: PipelineSettings, speech: Speech) -> dict[str, Any]:
 
 def main(settings: PipelineSettings) -> None:
     """Run this stage of the pipeline."""
-    speak_all(settings)
+    speak_all(Plan(settings))
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ the learning rate from the step, so that a checkpoint is the adapter, the optimi
 
 import contextlib
 import math
+import re
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -65,7 +66,7 @@ class Learner:
         self.network = self._adapted()
         self.trainable = [parameter for parameter in self.network.parameters() if parameter.requires_grad]
         self.optimiser = torch.optim.AdamW(
-            self.trainable, lr=self.settings.learning_rate, weight_decay=self.settings.weight_decay
+            self.trainable, lr=self.settings.learning_rate, weight_decay=self.settings.weight_decay, fused=True
         )
         self.steps_per_epoch = steps_per_epoch(
             len(self.corpus.train),
@@ -170,7 +171,14 @@ class Learner:
         torch.manual_seed(self.task.seed)
         # PEFT uses alpha / rank only and takes any number, whatever its annotation says.
         alpha: Any = lora.alpha
-        config = LoraConfig(r=lora.rank, lora_alpha=alpha, lora_dropout=lora.dropout, target_modules=list(lora.targets))
+        # PEFT takes a string as an expression that the whole name of a module must match.
+        parts, targets = ("|".join(map(re.escape, names)) for names in (lora.parts, lora.targets))
+        config = LoraConfig(
+            r=lora.rank,
+            lora_alpha=alpha,
+            lora_dropout=lora.dropout,
+            target_modules=rf"(?:.*\.)?(?:{parts})\.(?:.*\.)?(?:{targets})",
+        )
         try:
             with warnings.catch_warnings():
                 # PEFT asks transformers for an attribute that is about to be renamed.

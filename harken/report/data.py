@@ -153,11 +153,10 @@ def change_of(utterance: Utterance) -> str:
 
 @dataclass(frozen=True)
 class StageRun:
-    """One stage of the run; ``seconds`` is the time its rows took when they were made, also if skipped now."""
+    """One stage of the run; ``seconds`` is the time its rows took in whichever run made them."""
 
     name: str
     seconds: float | None = None
-    skipped: bool = False
     rows: int | None = None
     failed: int | None = None
     failures: Mapping[str, int] = field(default_factory=dict)

@@ -40,7 +40,6 @@ def stages(runs: Sequence[StageRun] | None) -> Markup:
         rows.append(
             [
                 run.name,
-                "skipped: was complete" if run.skipped else "ran",
                 Cell(duration(run.seconds), run.seconds),
                 Cell(share_bar(share, "series-0"), share),
                 Cell(_count(run.rows), run.rows),
@@ -49,7 +48,6 @@ def stages(runs: Sequence[StageRun] | None) -> Markup:
         )
     columns = [
         Column("Stage"),
-        Column("This time"),
         Column("Time", numeric=True, meaning="what making the rows took, in whichever run that was"),
         Column(""),
         Column("Rows", numeric=True),

@@ -174,7 +174,8 @@ def _training_utterances(config: NanoConfig, shard: int) -> Iterator[Utterance]:
             utterance = None
             while utterance is None:
                 short = rng.random() < config.text.short
-                sentence = writer.sentence(rng, config.text.pseudo, config.text.english, short)
+                text = config.text
+                sentence = writer.sentence(rng, text.pseudo, text.english, short, text.sequences)
                 held_out = split_of(sentence.text) != "nano-train" or any(is_held_out_term(t) for t in sentence.terms)
                 if not held_out:
                     utterance = speaker.utterance(sentence, _TRAINING, rng)
@@ -213,7 +214,7 @@ def _test_utterances(config: NanoConfig, name: str) -> Iterator[Utterance]:
                     sentence = writer.with_term(rng, names[index % len(names)])
                     utterance = speaker.utterance(sentence, _SEEN, rng)
                 else:
-                    sentence = writer.general(rng, "nano-test", config.text.english)
+                    sentence = writer.general(rng, "nano-test")
                     utterance = speaker.utterance(sentence, _SEEN if name == "seen-voices" else _UNSEEN, rng)
             yield utterance
 

@@ -17,6 +17,7 @@ class TextSettings(Section):
     latin_merges: int = Field(330, ge=50, le=5000)
     pseudo: float = Field(0.3, ge=0, le=1, description="share of sentences that hold pseudo-terms")
     english: float = Field(0.15, ge=0, le=1, description="share of all-English sentences")
+    sequences: float = Field(0.25, ge=0, le=1, description="share of random word sequences in Mandarin sentences")
     short: float = Field(0.2, ge=0, le=1, description="share of clips of a few words")
 
 

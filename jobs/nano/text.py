@@ -28,6 +28,9 @@ from jobs.nano.vocabulary import (
 # The share of sentences in each split, by hash of the text: no sentence is in two splits, whatever the seed.
 SPLIT_BUCKETS = {"nano-test": range(2), "general-test": range(2, 4), "general-train": range(4, 8)}
 _BUCKETS = 100
+# What held-out general sentences are made of, whatever a training run mixes.
+GENERAL_ENGLISH = 0.15
+GENERAL_SEQUENCES = 0.25
 LONGEST_MANDARIN = 32
 
 _SURNAMES = "王李张刘陈杨赵黄周吴林何高马罗郑"
@@ -139,23 +142,33 @@ class Writer:
     def pseudo_term(self, rng: random.Random, latin: float = 0.4) -> str:
         return self.pseudo_latin(rng) if rng.random() < latin else self.pseudo_mandarin(rng)
 
-    def sentence(self, rng: random.Random, pseudo: float = 0.0, english: float = 0.15, short: bool = False) -> Sentence:
-        """One sentence; with probability `pseudo` its name slots hold pseudo-terms, else general words only."""
+    def sentence(
+        self,
+        rng: random.Random,
+        pseudo: float = 0.0,
+        english: float = GENERAL_ENGLISH,
+        short: bool = False,
+        sequences: float = GENERAL_SEQUENCES,
+    ) -> Sentence:
+        """One sentence; with probability `pseudo` its name slots hold pseudo-terms, else general words only.
+
+        `english` is the share of English sentences, `sequences` that of random word sequences among Mandarin ones.
+        """
         while True:
             use_pseudo = rng.random() < pseudo
             if rng.random() < english:
                 text, terms = self._english(rng, use_pseudo, short)
                 language, longest = "en", 60
             else:
-                text, terms = self._mandarin(rng, use_pseudo, short)
+                text, terms = self._mandarin(rng, use_pseudo, short, sequences)
                 language, longest = "zh", LONGEST_MANDARIN
             if len(text) <= longest and not self.domain.holds_term(text):
                 return Sentence(text, language, tuple(terms))
 
-    def general(self, rng: random.Random, split: str, english: float = 0.15) -> Sentence:
+    def general(self, rng: random.Random, split: str) -> Sentence:
         """A full-length sentence of general words only that belongs to `split`."""
         while True:
-            sentence = self.sentence(rng, english=english)
+            sentence = self.sentence(rng)
             if split_of(sentence.text) == split:
                 return sentence
 
@@ -170,20 +183,20 @@ class Writer:
             if len(text) <= LONGEST_MANDARIN + len(term):
                 return Sentence(text, "zh", (term,))
 
-    def _mandarin(self, rng: random.Random, pseudo: bool, short: bool) -> tuple[str, list[str]]:
+    def _mandarin(self, rng: random.Random, pseudo: bool, short: bool, sequences: float) -> tuple[str, list[str]]:
         terms: list[str] = []
         kind = rng.random()
         if short:
             if kind < 0.5:
                 return self._word_sequence(rng, rng.choice((1, 2, 2, 3)), pseudo, terms), terms
             return self._fill(rng, rng.choice(CLAUSES), pseudo, terms, self.words), terms
-        if kind < 0.55:
+        if kind < (1 - sequences) * 11 / 15:
             count = rng.choice((1, 1, 2, 2, 3))
             clauses = [rng.choice(OPENINGS)] if rng.random() < 0.8 else []
             clauses += rng.sample(CLAUSES, count)
             parts = [self._fill(rng, clause, pseudo, terms, self.words) for clause in clauses]
             return "，".join(parts) + "。", terms
-        if kind < 0.75:
+        if kind < 1 - sequences:
             return self._fill(rng, rng.choice(EVERYDAY), pseudo, terms, self.words) + "。", terms
         parts = [self._word_sequence(rng, rng.randint(2, 6), pseudo, terms) for _ in range(rng.choice((1, 1, 2)))]
         return "，".join(parts) + "。", terms

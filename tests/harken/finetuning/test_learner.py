@@ -124,6 +124,15 @@ def test_trimmed_encoder_equals_whispers_own_on_a_full_window(make_task):
         assert encode_frames(whisper.model.get_encoder(), features[:, :, :40]).shape[1] == 20
 
 
+@pytest.mark.parametrize("part", ["encoder", "decoder"])
+def test_adapters_go_into_the_chosen_part_only(make_task, part):
+    lora = {"rank": 4, "parts": [part], "targets": ["q_proj", "fc1"]}
+    names = [name for name, _ in learner(make_task(lora=lora))._named_trainable()]
+    assert names
+    assert all(f".{part}." in name and ("q_proj" in name or "fc1" in name) for name in names)
+    assert any("fc1" in name for name in names)
+
+
 def test_wrong_targets_model_and_language_are_named(make_task):
     with pytest.raises(HarkenError, match=r"finetune\.lora\.targets"):
         learner(make_task(lora={"rank": 4, "targets": ["no_such_projection"]}))

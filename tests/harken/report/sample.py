@@ -99,7 +99,7 @@ def sample() -> ReportData:
         judge=JudgeReport((0.0, 0.1, 0.2, 1.4), 0.15, 2, {"CER above 0.15": 2}, (CategoryRetention("SERIES", 9, 6),)),
         training=TrainingReport((CurvePoint(1, 3.0, None), CurvePoint(10, 1.0, 0.3)), {"epochs": "4"}),
         stages=(
-            StageRun("labels", 2.0, skipped=True, rows=960, failed=0),
+            StageRun("labels", 2.0, rows=960, failed=0),
             StageRun("speech", 70.0, rows=960, failed=1, failures={"speech longer than max_seconds": 1}),
         ),
         config_yaml="model: models/nano\n",

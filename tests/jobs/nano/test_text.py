@@ -63,6 +63,19 @@ def test_sentences_have_the_asked_shares_and_fit_the_window(writer):
         assert "{" not in sentence.text
 
 
+def test_word_sequences_follow_no_template(writer):
+    rng = random.Random(6)
+    connectives = ("喜欢", "的", "想")
+    plain, sequences = (
+        sum(
+            any(word in writer.sentence(rng, english=0, sequences=share).text for word in connectives)
+            for _ in range(300)
+        )
+        for share in (0.0, 1.0)
+    )
+    assert plain > 1.5 * sequences
+
+
 def test_the_same_seed_writes_the_same_sentences(writer):
     first, second = (
         [writer.sentence(rng, pseudo=0.3) for _ in range(20)] for rng in (random.Random(3), random.Random(3))
