@@ -38,6 +38,7 @@ RESPONSE_FORMATS: dict[str, dict[str, Any] | None] = {
 }
 
 _THOUGHTS = re.compile(r"<think>.*?</think>", re.DOTALL)
+_OPENING = re.compile(r"[\[{]")
 _COMMA_BEFORE_END = re.compile(r",\s*([}\]])")
 
 
@@ -57,8 +58,11 @@ def read_labels(content: str) -> dict[int, Label]:
             labels = _labels(value)
             if labels:
                 return labels
-    # No whole answer anywhere: every object that is a label by itself.
+    # No whole answer at the start: one further on, or every object that is a label by itself.
     pieces = [value for value in _values(content, inner=True) if isinstance(value, dict)]
+    for value in pieces:
+        if "labels" in value:
+            return _labels(value)
     return _labels(pieces)
 
 
@@ -67,9 +71,9 @@ def _values(text: str, *, inner: bool = False) -> Iterator[Any]:
     decoder = json.JSONDecoder(strict=False)
     position = 0
     if inner:
-        opening = re.search(r"[\[{]", text)
+        opening = _OPENING.search(text)
         position = opening.end() if opening else len(text)
-    while match := re.compile(r"[\[{]").search(text, position):
+    while match := _OPENING.search(text, position):
         try:
             value, position = decoder.raw_decode(text, match.start())
         except (json.JSONDecodeError, RecursionError):

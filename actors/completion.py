@@ -32,7 +32,7 @@ FAILURES_IN_A_ROW = 20
 SETTLING_SECONDS = 30.0
 
 
-class AskFailed(Exception):
+class AskError(Exception):
     """A request that brought no answer; the text starts with the cause and a colon."""
 
 
@@ -40,7 +40,7 @@ class Completions:
     """Asks for chat completions of one user message each; an async context manager, one event loop.
 
     Raises (from `ask`):
-        AskFailed: no answer after all retries, or the spend cap leaves no room for the request.
+        AskError: no answer after all retries, or the spend cap leaves no room for the request.
         HarkenError: the endpoint rejects the key or the model, or has failed many times without one answer.
     """
 
@@ -82,11 +82,11 @@ class Completions:
                     answer = await self._attempt(request, attempt, prompt, max_tokens, ledger)
                     self.failures_in_a_row = 0
                     return answer
-                except _Retryable as failure:
+                except _TransientError as failure:
                     wait = self._wait(attempt, failure.retry_after)
                     if attempt == self.limits.retries or wait > LONGEST_RETRY_AFTER:
                         self._count_failure(failure)
-                        raise AskFailed(str(failure)) from failure
+                        raise AskError(str(failure)) from failure
                     await asyncio.sleep(wait)
         raise AssertionError("the last attempt returns or raises")
 
@@ -98,14 +98,14 @@ class Completions:
         ledger.sent(request, attempt, at_most)
         try:
             answer = self._read(await self._send(prompt, max_tokens), prompt, max_tokens)
-        except _Retryable as failure:
+        except _TransientError as failure:
             charged = at_most if failure.may_cost else 0.0
             ledger.failed(request, attempt, failure.cause, charged)
             await self.allowance.settle(ticket, expected if failure.may_cost else 0, charged)
             if failure.cause == RATE_LIMITED and failure.retry_after:
                 await self.allowance.hold(min(failure.retry_after, LONGEST_RETRY_AFTER))
             raise
-        except (AskFailed, HarkenError) as failure:
+        except (AskError, HarkenError) as failure:
             ledger.failed(request, attempt, str(failure).split(":", 1)[0], 0.0)
             await self.allowance.settle(ticket, 0, 0.0)
             if isinstance(failure, HarkenError):
@@ -122,7 +122,7 @@ class Completions:
         while True:
             permit = await self.allowance.reserve(ticket, tokens, at_most, seconds)
             if permit.wait is None:
-                raise AskFailed(f"{SPEND_CAP}: {self.limits.spend_cap:g} leaves no room for another request")
+                raise AskError(f"{SPEND_CAP}: {self.limits.spend_cap:g} leaves no room for another request")
             await asyncio.sleep(permit.wait)
             if permit.granted:
                 return
@@ -142,24 +142,26 @@ class Completions:
                     **options,
                 )
         except (APITimeoutError, TimeoutError):
-            raise _Retryable("timeout", f"{self.limits.timeout_seconds:g} s", may_cost=True) from None
+            raise _TransientError("timeout", f"{self.limits.timeout_seconds:g} s", may_cost=True) from None
         except APIConnectionError as failure:
             broken = failure.__cause__ or failure
             # The HTTP library's own name for a connection that never came about, so nothing was asked.
             reached = not type(broken).__name__.startswith("Connect")
-            raise _Retryable("connection", f"{type(broken).__name__}: {broken}", may_cost=reached) from None
+            raise _TransientError("connection", f"{type(broken).__name__}: {broken}", may_cost=reached) from None
         except APIStatusError as failure:
             raise self._status(failure) from None
         except (APIResponseValidationError, OpenAIError, ValueError, TypeError) as failure:
             # Status 200 with a body that is cut off or is no JSON: the client lets the parser's own error through.
-            raise _Retryable("unreadable response", f"{type(failure).__name__}: {failure}", may_cost=True) from None
+            raise _TransientError(
+                "unreadable response", f"{type(failure).__name__}: {failure}", may_cost=True
+            ) from None
 
     def _status(self, failure: APIStatusError) -> Exception:
         status, message = failure.status_code, failure.message[:300]
         if status == 429 and failure.code != "insufficient_quota":
-            return _Retryable(RATE_LIMITED, message, may_cost=False, retry_after=_retry_after(failure))
+            return _TransientError(RATE_LIMITED, message, may_cost=False, retry_after=_retry_after(failure))
         if status >= 500 or status in (408, 409):
-            return _Retryable(f"status {status}", message, may_cost=False, retry_after=_retry_after(failure))
+            return _TransientError(f"status {status}", message, may_cost=False, retry_after=_retry_after(failure))
         thing = f"LLM endpoint {self.llm.base_url}, status {status}"
         if status in (401, 403):
             return HarkenError(thing, message, f"Put a valid key into the variable {self.llm.api_key_env}.")
@@ -167,7 +169,7 @@ class Completions:
             return HarkenError(thing, message, "Add money to the account and run again: finished answers are kept.")
         if status in (404, 405):
             return HarkenError(thing, message, f"Check labels.llm.base_url and the model {self.llm.model!r}.")
-        return AskFailed(f"bad request: status {status}, {message}")
+        return AskError(f"bad request: status {status}, {message}")
 
     def _read(self, completion: ChatCompletion, prompt: str, max_tokens: int) -> Answer:
         """What the response holds; a server that reports no usage is taken to have used what was estimated."""
@@ -182,7 +184,7 @@ class Completions:
             return Answer(str(content), finish, str(completion.model or self.llm.model), tokens_in, tokens_out, price)
         except (AttributeError, IndexError, TypeError) as failure:
             # The client does not check what it is sent against its own types.
-            raise _Retryable("unreadable response", f"no completion in it ({failure})", may_cost=True) from None
+            raise _TransientError("unreadable response", f"no completion in it ({failure})", may_cost=True) from None
 
     def _wait(self, attempt: int, retry_after: float | None) -> float:
         backoff = min(self.limits.retry_seconds * 2**attempt, MOST_SECONDS_BETWEEN_RETRIES)
@@ -197,7 +199,7 @@ class Completions:
             self.fatal = HarkenError(f"LLM endpoint {self.llm.base_url}", str(failure), remedy)
 
 
-class _Retryable(Exception):
+class _TransientError(Exception):
     """A failure that may pass; ``may_cost`` when the endpoint may have done the work all the same."""
 
     def __init__(self, cause: str, detail: str, *, may_cost: bool, retry_after: float | None = None) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from actors.answers import RESPONSE_FORMATS, read_labels
 from actors.budget import Allowance, Budget, LocalAllowance
-from actors.completion import AskFailed, Completions
+from actors.completion import AskError, Completions
 from actors.inspection import LabelInspector
 from actors.ledger import Answer, Ledger
 from actors.prompts import SeedSentence
@@ -81,7 +81,7 @@ class LlmWriter:
             max_tokens = FRAME_TOKENS + self.llm.tokens_per_label * len(waiting)
             try:
                 answer = await completions.ask(key, request.text, max_tokens, ledger)
-            except AskFailed as failure:
+            except AskError as failure:
                 for draft in waiting:
                     draft.error = str(failure)
                 return
