@@ -142,7 +142,7 @@ class _Draft:
             "id": self.row["id"],
             "index": self.row["index"],
             "text": self.text,
-            "keywords": self.keywords,
+            "keywords": [] if self.error else self.keywords,
             "sentences": self.sentences,
             "prompt": self.prompt,
             "backend": BACKEND,

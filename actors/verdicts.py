@@ -8,7 +8,8 @@ from harken.records import FAILED, Row
 
 
 class DuplicateVerdicts:
-    """Label rows in, the same rows out; those in ``duplicates`` (id to the id it repeats) are failed."""
+    """Label rows in, the same rows out; those in ``duplicates`` (id to the id it repeats) fail and count for
+    no keyword."""
 
     def __init__(self, duplicates: Mapping[str, str]) -> None:
         self.duplicates = dict(duplicates)
@@ -20,7 +21,7 @@ class DuplicateVerdicts:
         earlier = self.duplicates.get(row["id"])
         if earlier is None:
             return row
-        return row | {"status": FAILED, "error": f"near duplicate: of row {earlier}"}
+        return row | {"keywords": [], "status": FAILED, "error": f"near duplicate: of row {earlier}"}
 
 
 def find_duplicates(labels: Iterable[tuple[str, str]], matcher: KeywordMatcher, threshold: float) -> dict[str, str]:

@@ -24,7 +24,7 @@ REVISIONS = {"drafts": 1, "labels": 1, "speech": 1, "hypotheses": 1, "verdicts":
 # Settings that decide where and how fast a stage runs, never what it makes.
 WHERE_AND_HOW_FAST = {"workers", "device", "use_gpu", "gpus_per_worker", "batch_size"}
 # The same of an LLM's settings, and what is decided on its drafts later; an answer that was paid for stays good.
-LLM_WHERE_AND_HOW_FAST = {"base_url", "api_key_env", "limits", "asks", "near_duplicate"}
+LLM_WHERE_AND_HOW_FAST = {"base_url", "api_key_env", "limits", "asks", "near_duplicate", "token_limit_field"}
 
 MANIFEST_ROWS_PER_SHARD = 32
 
@@ -194,7 +194,14 @@ def _content(section: BaseModel) -> Mapping[str, Any]:
     return section.model_dump(mode="json", exclude=set(WHERE_AND_HOW_FAST))
 
 
-_JOBS = {"drafts": "labels", "labels": "labels", "speech": "speech", "hypotheses": "judge", "verdicts": "judge", "finetune": "finetune"}
+_JOBS = {
+    "drafts": "labels",
+    "labels": "labels",
+    "speech": "speech",
+    "hypotheses": "judge",
+    "verdicts": "judge",
+    "finetune": "finetune",
+}
 
 
 def require(stages: Sequence[Stage]) -> None:
