@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -47,7 +48,8 @@ class LlmServer:
     """Context manager; ``fault_rate`` of the requests fail, in equal parts by the given ``faults``.
 
     ``billed_in`` and ``billed_out`` count the tokens of every request that was worked on, also when the client
-    never saw the answer. ``script`` answers the first requests: a fault's name, or the content of an answer.
+    never saw the answer. Every answer takes ``pause_seconds``. ``script`` answers the first requests: a fault's
+    name, or the content of an answer.
     """
 
     fault_rate: float = 0.0
@@ -56,6 +58,7 @@ class LlmServer:
     seed: int = 0
     script: list[str] = field(default_factory=list)
     hang_seconds: float = 8.0
+    pause_seconds: float = 0.0
     received: list[Received] = field(default_factory=list)
     billed_in: int = 0
     billed_out: int = 0
@@ -129,6 +132,7 @@ class LlmServer:
             headers = {"Retry-After": self.retry_after} if fault == "429" else {}
             _send(handler, int(fault), json.dumps({"error": {"message": f"injected {fault}"}}).encode(), headers)
             return
+        self._over.wait(self.pause_seconds)
         content = scripted or json.dumps({"labels": write_labels(prompt, seed)}, ensure_ascii=False)
         if fault == "malformed":
             content = content.replace('"text"', "text").replace("[", "(")
@@ -187,6 +191,27 @@ def write_labels(prompt: str, seed: float) -> list[dict[str, Any]]:
             "keywords": terms,
         }
         for number, terms in enumerate(asked, start=1)
+    ]
+
+
+def job_overrides(server: LlmServer, folder: Path, *further: str) -> list[str]:
+    """What turns the demo's configuration into one whose labels are written by ``server``."""
+    llm = {
+        "base_url": server.url,
+        "model": "local",
+        "api_key_env": None,
+        "labels_per_request": 2,
+        "near_duplicate": 1.0,
+        "limits": {"retry_seconds": 0.01, "timeout_seconds": 8.0, "price_in": 1.0, "price_out": 2.0},
+    }
+    return [
+        f"run.output={folder / 'run'}",
+        "labels.writer=llm",
+        "labels.count=20",
+        "labels.rows_per_shard=8",
+        "labels.workers=0",
+        f"labels.llm={json.dumps(llm)}",
+        *further,
     ]
 
 

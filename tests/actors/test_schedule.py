@@ -42,7 +42,7 @@ def test_rows_for_is_where_every_term_was_asked_for(mentions: int) -> None:
 def test_neighbours_differ_in_kind() -> None:
     made = schedule(3, 3)
     alike = sum(len({keyword.category for keyword in made.targets(index)}) == 1 for index in range(42))
-    assert alike <= 12, "two thirds of the terms are of one category; at random 17 rows would hold it alone"
+    assert alike == 0, "two thirds of the terms are of one category; at random 12 of the rows would hold one kind"
 
 
 def test_targets_depend_on_seed_and_index_only() -> None:

@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 
 import pytest
-import yaml
 
 from actors.ledger import account
 from harken.config import load_config
@@ -14,7 +13,7 @@ from harken.settings import PipelineSettings
 from harken.stages import cause
 from jobs.labels import COVERAGE, main, write_failed_again, write_labels
 from jobs.plan import Plan
-from tests.llm_server import LlmServer
+from tests.llm_server import LlmServer, job_overrides
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -25,24 +24,7 @@ def at_the_root(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def settings_for(server: LlmServer, folder: Path, *overrides: str) -> PipelineSettings:
-    llm = {
-        "base_url": server.url,
-        "model": "local",
-        "api_key_env": None,
-        "labels_per_request": 2,
-        "near_duplicate": 1.0,
-        "limits": {"retry_seconds": 0.01, "timeout_seconds": 8.0, "price_in": 1.0, "price_out": 2.0},
-    }
-    changes = [
-        f"run.output={folder / 'run'}",
-        "labels.writer=llm",
-        "labels.count=20",
-        "labels.rows_per_shard=8",
-        "labels.workers=0",
-        f"labels.llm={yaml.safe_dump(llm, default_flow_style=True)}",
-        *overrides,
-    ]
-    return load_config(ROOT / "configs" / "demo.yaml", changes, PipelineSettings)
+    return load_config(ROOT / "configs" / "demo.yaml", job_overrides(server, folder, *overrides), PipelineSettings)
 
 
 def rows_of(settings: PipelineSettings) -> dict[str, Row]:
