@@ -15,6 +15,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from harken.errors import HarkenError
+
 ANSWER = "answer"
 FOLDER = "ledger"
 
@@ -35,6 +37,9 @@ class Ledger:
     """The open ledger of one shard, a context manager; one writer at a time.
 
     ``answers`` holds what earlier workers of the shard were answered, by the key of the request.
+
+    Raises:
+        HarkenError: the file cannot be written.
     """
 
     def __init__(self, path: Path) -> None:
@@ -45,9 +50,9 @@ class Ledger:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
         size = os.fstat(self._file).st_size
-        if size and os.pread(self._file, 1, size - 1) != b"\n":
-            # A worker was killed in the middle of a line; the next one must not be glued to it.
-            os.write(self._file, b"\n")
+        # A worker was killed in the middle of a line; the next one must not be glued to it.
+        self._torn = bool(size) and os.pread(self._file, 1, size - 1) != b"\n"
+        self._path = path
 
     def __enter__(self) -> "Ledger":
         return self
@@ -75,8 +80,21 @@ class Ledger:
 
     def _write(self, line: dict[str, Any]) -> None:
         text = json.dumps(line | {"time": round(time.time(), 3)}, ensure_ascii=False) + "\n"
-        os.write(self._file, text.encode("utf-8"))
-        os.fsync(self._file)
+        entry = text.encode("utf-8")
+        try:
+            written = os.write(self._file, b"\n" + entry if self._torn else entry)
+            os.fsync(self._file)
+        except OSError as failure:
+            self._torn = True
+            raise self._unwritable(failure.strerror or str(failure)) from failure
+        if written < len(entry):
+            self._torn = True
+            raise self._unwritable("the disk is full")
+        self._torn = False
+
+    def _unwritable(self, reason: str) -> HarkenError:
+        remedy = f"It cannot be written ({reason}), and no request goes unrecorded: free the disk and run again."
+        return HarkenError("ledger", str(self._path), remedy)
 
 
 @dataclass(frozen=True)

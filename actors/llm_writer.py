@@ -60,6 +60,8 @@ class LlmWriter:
         self.ledger = ledger
         self.allowance = allowance or LocalAllowance(Budget.of(self.llm.limits, spent=0.0))
         self.api_key = read_api_key(self.llm)
+        # Kept over shards: an endpoint that is down may not get enough requests from one of them to be found out.
+        self.failures_in_a_row = 0
 
     def __call__(self, rows: list[Row]) -> list[Row]:
         return asyncio.run(self._write(rows)) if rows else []
@@ -70,7 +72,13 @@ class LlmWriter:
         response_format = RESPONSE_FORMATS[self.llm.answer_format]
         with Ledger(self.ledger / f"{rows[0]['id']}.jsonl") as ledger:
             async with Completions(self.llm, self.allowance, self.api_key, response_format) as completions:
-                await _all([self._write_group(group, completions, ledger) for group in groups])
+                completions.failures_in_a_row = self.failures_in_a_row
+                try:
+                    await _all([self._write_group(group, completions, ledger) for group in groups])
+                finally:
+                    self.failures_in_a_row = completions.failures_in_a_row
+                if completions.fatal:
+                    raise completions.fatal
         return [draft.finish(self.llm.model) for group in groups for draft in group]
 
     async def _write_group(self, drafts: list["_Draft"], completions: Completions, ledger: Ledger) -> None:

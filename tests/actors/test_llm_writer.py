@@ -206,6 +206,7 @@ def test_a_missing_key_is_told_before_anything_is_asked(ledger: Path, monkeypatc
 def test_an_endpoint_that_only_fails_stops_the_stage(ledger: Path) -> None:
     with LlmServer(fault_rate=1.0, faults=("500",)) as server:
         made = writer(server, ledger, labels_per_request=1, limits={"retries": 0})
+        assert all(row["status"] == FAILED for row in made(rows(15)))
         with pytest.raises(HarkenError, match="brought no answer"):
-            made(rows(40))
-    assert 20 <= len(server.received) < 40
+            made(rows(40, start=15))
+    assert 20 <= len(server.received) < 55

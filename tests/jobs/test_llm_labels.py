@@ -153,6 +153,7 @@ def test_workers_share_one_budget(tmp_path: Path) -> None:
             tmp_path,
             "labels.workers=2",
             "labels.count=40",
+            "cluster.cpus=4",
             f"labels.llm.limits.spend_cap={cap}",
             "labels.llm.limits.accept_partial=true",
         )
