@@ -2,7 +2,9 @@
 
 import asyncio
 import random
+import time
 import uuid
+from email.utils import parsedate_to_datetime
 from types import TracebackType
 from typing import Any
 
@@ -209,15 +211,12 @@ class _TransientError(Exception):
 
 def _retry_after(failure: APIStatusError) -> float | None:
     """Seconds that the header asks for, which may also be a date; None without one that makes sense."""
-    from email.utils import parsedate_to_datetime
-    from time import time
-
     value = failure.response.headers.get("retry-after", "")
     try:
         return max(0.0, float(value))
     except ValueError:
         pass
     try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - time())
+        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
     except (ValueError, TypeError):
         return None
