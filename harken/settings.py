@@ -1,14 +1,14 @@
 """What one run is: every setting of the adapt pipeline, section by section."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from harken.config import Section
+from harken.speech_settings import AugmentationSettings, Fraction, SpeechSettings, VoiceSettings
 
-Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
-Range = tuple[float, float]
+__all__ = ["AugmentationSettings", "PipelineSettings", "SpeechSettings", "VoiceSettings"]
 
 
 class RunSettings(Section):
@@ -45,35 +45,6 @@ class LabelSettings(Section):
     )
     writer: Literal["slots"] = Field("slots", description="the embedded seeded slot-filling writer")
     rows_per_shard: PositiveInt = 64
-    workers: PositiveInt = 1
-
-
-class AugmentationSettings(Section):
-    """Light augmentation; each kind is drawn per row with its probability."""
-
-    noise_probability: Fraction = 0.5
-    noise_snr_db: Range = (12.0, 35.0)
-    gain_probability: Fraction = 1.0
-    gain_db: Range = (-12.0, 0.0)
-
-
-class VoiceSettings(Section):
-    """Which voices speak and how widely they vary."""
-
-    speakers: tuple[str, ...] = Field(min_length=1)
-    rate: Range = Field((0.8, 1.2), description="factor on the voice's normal rate")
-    pitch: Range = Field((-4.0, 4.0), description="semitones around the voice's normal pitch")
-    intonation: Range = Field((0.6, 1.4), description="factor on the voice's intonation range")
-    augmentation: AugmentationSettings = AugmentationSettings()
-
-
-class SpeechSettings(Section):
-    """Speech synthesis of labels, replay sentences and text-only test sets."""
-
-    backend: Literal["espeak"] = "espeak"
-    language: str = "cmn"
-    voices: VoiceSettings
-    max_seconds: PositiveFloat = Field(30.0, description="longer speech gets a verdict, not silently cut")
     workers: PositiveInt = 1
 
 

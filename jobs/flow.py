@@ -89,10 +89,12 @@ def run_stage(
     *,
     workers: int,
     gpus_per_worker: float = 0.0,
+    python: Path | None = None,
 ) -> dict[str, Any]:
     """Bring ``stage`` to completion and return its record (rows, failures by cause, seconds).
 
-    A complete stage returns at once without touching Ray; ``workers=0`` runs it in this process.
+    A complete stage returns at once without touching Ray; ``workers=0`` runs it in this process. ``python`` is the
+    interpreter of another environment for the workers (with the same Ray), for packages that cannot live in this one.
 
     Raises:
         HarkenError: bad input found by an actor, a full disk, or another driver already working on the stage.
@@ -110,7 +112,7 @@ def run_stage(
                 worker = (stage.absolute(), source, factory, dict(arguments), schema)
                 if workers:
                     connect(settings.cluster)
-                    summaries = _fan_out(missing, worker, min(workers, len(missing)), gpus_per_worker)
+                    summaries = _fan_out(missing, worker, min(workers, len(missing)), gpus_per_worker, python)
                 else:
                     summaries = _in_process(missing, worker)
                 for summary in summaries:
@@ -124,9 +126,10 @@ def run_stage(
 
 
 def _fan_out(
-    missing: Sequence[int], worker: tuple[Any, ...], pool: int, gpus_per_worker: float
+    missing: Sequence[int], worker: tuple[Any, ...], pool: int, gpus_per_worker: float, python: Path | None
 ) -> Iterator[dict[str, Any]]:
     # One block per shard keeps Ray Data from coalescing the tiny descriptors into one task.
+    environment = {"runtime_env": {"py_executable": str(python)}} if python else {}
     descriptors = ray.data.from_items([{"shard": shard} for shard in missing], override_num_blocks=len(missing))
     summaries = descriptors.map_batches(
         ShardWorker,
@@ -135,6 +138,7 @@ def _fan_out(
         compute=ActorPoolStrategy(size=pool),
         num_cpus=1,
         num_gpus=gpus_per_worker or None,
+        **environment,
     )
     yield from summaries.iter_rows()
 

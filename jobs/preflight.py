@@ -54,11 +54,11 @@ def _check_manifests(settings: PipelineSettings) -> None:
 
 def _check_voices(settings: PipelineSettings) -> None:
     from actors.pronunciation import load_pronunciations
-    from actors.speaker import build_synthesizer, check_speakers
+    from actors.tts.backends import build_synthesizer, check_voices
 
     synthesizer = build_synthesizer(settings.speech)
     for voices in (settings.speech.voices, settings.evaluate.voices):
-        check_speakers(synthesizer, voices)
+        check_voices(synthesizer, voices)
     if settings.keywords.pronunciations:
         load_pronunciations(settings.keywords.pronunciations)
 
