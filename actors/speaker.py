@@ -67,10 +67,8 @@ class Speaker:
         check_voices(self.synthesizer, voices)
 
     def __call__(self, rows: list[Row]) -> list[Row]:
-        drawn = {row["id"]: self._request(row) for row in rows if self._to_be_spoken(row)}
-        requests = {identity: self._readable(request) for identity, request in drawn.items()}
-        objections = {identity: self._objection(request) for identity, request in requests.items()}
-        fit = [request for identity, request in requests.items() if objections[identity] is None]
+        requests = {row["id"]: self._readable(self._request(row)) for row in rows if self._to_be_spoken(row)}
+        fit = [request for request, objection in requests.values() if objection is None]
         results = {result.id: result for result in self.synthesizer.synthesize(fit)}
         finished = []
         for row in rows:
@@ -83,10 +81,12 @@ class Speaker:
                 finished.append(blank | {"status": FAILED, "error": row["error"]})
             elif row.get("audio_path"):
                 finished.append(blank | self._recorded(row["audio_path"]))
-            elif objection := objections[row["id"]]:
-                finished.append(blank | self._voice(requests[row["id"]]) | {"status": FAILED, "error": objection})
             else:
-                finished.append(blank | self._spoken(requests[row["id"]], results[row["id"]]))
+                request, objection = requests[row["id"]]
+                if objection is None:
+                    finished.append(blank | self._spoken(request, results[row["id"]]))
+                else:
+                    finished.append(blank | self._voice(request) | {"status": FAILED, "error": objection})
         return finished
 
     @staticmethod
@@ -113,26 +113,24 @@ class Speaker:
             style=style if "intonation" in adjusts else {},
         )
 
-    def _readable(self, request: SpeechRequest) -> SpeechRequest:
-        """The request with its numbers in words if the backend would leave digits out."""
-        if self.language.lower() not in MANDARIN or not any(map(str.isdigit, self.synthesizer.unreadable(request))):
-            return request
-        return replace(request, text_spoken=spell_numbers(request.text_spoken))
-
-    def _objection(self, request: SpeechRequest) -> str | None:
-        """Why the backend should not be given this request; told before anything is spoken."""
+    def _readable(self, request: SpeechRequest) -> tuple[SpeechRequest, str | None]:
+        """The request, its numbers in words if digits would be left out, and why the backend is not given it."""
         left_out = self.synthesizer.unreadable(request)
+        if self.language.lower() in MANDARIN and any(map(str.isdigit, left_out)):
+            request = replace(request, text_spoken=spell_numbers(request.text_spoken))
+            left_out = self.synthesizer.unreadable(request)
         if left_out:
-            named = ", ".join(f"{character!r} (U+{ord(character[0]):04X})" for character in left_out)
-            return f"unreadable: the backend would leave out {named}; give the term a pronunciation"
+            named = ", ".join(f"{unit!r} (U+{ord(unit[0]):04X})" for unit in left_out)
+            return request, f"unreadable: the backend would leave out {named}; give the term a pronunciation"
         length, longest = len(request.text_spoken), self.capabilities.max_characters
-        return f"too long: {length} characters of at most {longest}" if length > longest else None
+        return request, f"too long: {length} characters of at most {longest}" if length > longest else None
 
     def _voice(self, request: SpeechRequest) -> Row:
         """What was asked for: the columns that describe the voice."""
-        style = {"rate": request.rate, "pitch": request.pitch, **request.style}
-        if request.accent:
-            style["accent"] = request.accent
+        style: Row = {"rate": request.rate, "pitch": request.pitch, **request.style}
+        accent = request.accent or self.capabilities.accents.get(request.speaker)
+        if accent:
+            style["accent"] = accent
         return {
             "text_spoken": request.text_spoken,
             "speaker": request.speaker,

@@ -119,6 +119,22 @@ class EvaluateSettings(Section):
     audio_samples: PositiveInt = Field(12, description="utterances with playable audio in the report")
 
 
+class ExportSettings(Section):
+    """`jobs.export`: the speech of a run as a dataset for other tools."""
+
+    formats: tuple[Literal["nemo", "audiofolder", "lhotse", "webdataset", "whisper-finetune"], ...] = Field(
+        ("nemo", "audiofolder"), min_length=1
+    )
+    sets: tuple[Literal["synthetic", "replay", "domain", "general"], ...] = Field(("synthetic",), min_length=1)
+    rows: Literal["kept", "spoken"] = Field("kept", description="of the synthetic set: what the judge kept, or all")
+    use: Literal["commercial", "research"] = Field(
+        "commercial", description="'commercial' leaves out voices whose licence does not allow it or is not known"
+    )
+    folder: Path | None = Field(None, description="None is run.output/export")
+    title: str | None = None
+    rows_per_shard: PositiveInt = Field(1000, description="samples in a WebDataset shard")
+
+
 class PipelineSettings(Section):
     """One full run of the adapt pipeline: labels, speech, judge, finetune, evaluate."""
 
@@ -132,6 +148,7 @@ class PipelineSettings(Section):
     judge: JudgeSettings = JudgeSettings()
     finetune: FinetuneSettings = FinetuneSettings()
     evaluate: EvaluateSettings
+    export: ExportSettings = ExportSettings()
 
     @model_validator(mode="after")
     def _test_voices_are_unheard(self) -> "PipelineSettings":

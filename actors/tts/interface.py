@@ -65,12 +65,12 @@ class Licence:
 class Capabilities:
     """What a backend can do, declared before anything is spoken.
 
-    `languages` is empty when it is not known. `accents` are the accents and dialects it has by name; with "accent"
-    in `adjusts` any other may be asked for. `control` is a subset of `CONTROLS`: how a voice is chosen. `adjusts` is
-    a subset of `ADJUSTMENTS`: what a request may vary. `per_row_speaker` and `per_row_seed` say whether the requests
-    of one call may differ in them; without `per_row_seed` the same call gives the same audio, but a row's audio
-    depends on the rows beside it (or, for a server, on the server). `any_speaker`: names beyond `speakers()` are
-    voices too. `sample_rate` is in Hz, 0 when each result states its own.
+    `languages` is empty when it is not known. `accents` maps a speaker to the accent or dialect its voice has; with
+    "accent" in `adjusts` one may be asked for per request. `control` is a subset of `CONTROLS`: how a voice is
+    chosen. `adjusts` is a subset of `ADJUSTMENTS`: what a request may vary. `per_row_speaker` and `per_row_seed` say
+    whether the requests of one call may differ in them; without `per_row_seed` a row's audio depends on the rows
+    beside it (or, for a server, on the server). `any_speaker`: names beyond `speakers()` are voices too.
+    `sample_rate` is in Hz, 0 when each result states its own.
     """
 
     languages: frozenset[str]
@@ -80,7 +80,7 @@ class Capabilities:
     sample_rate: int
     max_characters: int
     licence: Licence
-    accents: frozenset[str] = frozenset()
+    accents: Mapping[str, str] = field(default_factory=dict)
     adjusts: frozenset[str] = frozenset()
     any_speaker: bool = False
 
@@ -98,7 +98,7 @@ class Synthesizer(Protocol):
     def speakers(self) -> list[str]: ...
 
     def unreadable(self, request: SpeechRequest) -> list[str]:
-        """The characters of `text_spoken` that the backend would leave out, each once, in order; asked beforehand."""
+        """The characters (or words) of `text_spoken` that the backend would leave out, each once, in order."""
         ...
 
     def synthesize(self, requests: Sequence[SpeechRequest]) -> list[SpeechResult]: ...
