@@ -2,7 +2,8 @@
 
 One actor call reads one shard, transforms its rows and commits one Parquet part by an atomic rename. Only a
 small summary travels back, so 100,000 samples cost the driver nothing, and the commit is the checkpoint:
-killing an actor or the driver loses at most the shards in flight, and a rerun makes only what is missing.
+killing an actor or the driver loses at most the shards in flight, and a rerun makes only what is missing. A row
+that kills its worker is set aside after two tries (`jobs.isolation`).
 """
 
 import fcntl
@@ -25,6 +26,7 @@ from harken.settings import PipelineSettings
 from harken.sources import Source
 from harken.stages import Stage, cause
 from jobs.cluster import connect
+from jobs.isolation import IsolatedActor, work_in_isolation
 from jobs.progress import StageProgress, note
 
 
@@ -46,6 +48,7 @@ class ShardWorker:
         schema: pa.Schema,
     ) -> None:
         self.stage, self.source, self.schema = stage, source, schema
+        self.factory, self.arguments = factory, arguments
         self.actor: Actor | None = None
         self.failure: HarkenError | None = None
         try:
@@ -68,15 +71,36 @@ class ShardWorker:
 
     def commit(self, shard: int) -> dict[str, Any]:
         """Make one part; returns the number of rows and the causes of failed ones."""
-        if self.actor is None:
-            raise self.failure or RuntimeError("actor was not built")
+        if self.failure:
+            raise self.failure
         rows = self.source.rows(shard)
-        results = self.actor(rows)
-        if [row["id"] for row in results] != [row["id"] for row in rows]:
-            raise RuntimeError(f"{self.stage.name}: the actor dropped, added or reordered rows of shard {shard}")
-        write_parquet(self.stage.part(shard), results, self.schema)
+        mark = self.stage.mark(shard)
+        begun_before = mark.exists()
+        mark.parent.mkdir(parents=True, exist_ok=True)
+        mark.touch()
+        try:
+            results = self.isolated(rows) if begun_before else self.make(rows)
+            if [row["id"] for row in results] != [row["id"] for row in rows]:
+                raise RuntimeError(f"{self.stage.name}: the actor dropped, added or reordered rows of shard {shard}")
+            write_parquet(self.stage.part(shard), results, self.schema)
+        finally:
+            # An exception removes the mark as well; only the death of this process leaves it.
+            mark.unlink(missing_ok=True)
         causes = Counter(cause(row["error"]) for row in results if row["status"] == FAILED)
         return {"shard": shard, "rows": len(results), "causes": list(causes), "counts": list(causes.values())}
+
+    def make(self, rows: list[Row]) -> list[Row]:
+        """What the actor of this process makes of the rows."""
+        if self.actor is None:
+            self.actor = self.factory(**self.arguments)
+        return self.actor(rows)
+
+    def isolated(self, rows: list[Row]) -> list[Row]:
+        """What an actor in a child process makes of rows that a worker may have died on before."""
+        # Two loaded models may be more than a GPU holds.
+        self.actor = None
+        with IsolatedActor(self.factory, self.arguments) as actor:
+            return work_in_isolation(actor, rows, self.schema)
 
 
 def run_stage(

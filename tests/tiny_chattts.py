@@ -53,7 +53,7 @@ def tiny_chat(folder: Path) -> Any:
 
 
 def _shrink(config: Any) -> None:
-    import pybase16384
+    from ChatTTS.model.speaker import b14
 
     config.gpt.hidden_size = config.embed.hidden_size = WIDTH
     config.gpt.intermediate_size = 2 * WIDTH
@@ -66,7 +66,7 @@ def _shrink(config: Any) -> None:
     backbone.dim, backbone.intermediate_dim, backbone.num_layers = INNER, 2 * INNER, LAYERS
     config.vocos.head.init_args.dim = INNER
     deviation_and_mean = np.concatenate([np.ones(WIDTH), np.zeros(WIDTH)]).astype(np.float16)
-    config.spk_stat = pybase16384.encode_to_string(deviation_and_mean.tobytes())
+    config.spk_stat = b14.encode_to_string(deviation_and_mean.tobytes())
 
 
 def _write_tokenizer(folder: Path) -> int:
@@ -87,11 +87,10 @@ def _write_tokenizer(folder: Path) -> int:
 
 
 def _write_weights(assets: Path, config: Any) -> None:
-    from ChatTTS.core import instantiate_class
+    from ChatTTS.core import Vocos, instantiate_class
     from ChatTTS.model import DVAE, Embed
     from safetensors.torch import save_file
     from transformers import LlamaConfig, LlamaModel
-    from vocos import Vocos
 
     torch.manual_seed(0)
     parts = (config.vocos.feature_extractor, config.vocos.backbone, config.vocos.head)
