@@ -1,7 +1,6 @@
 """Rows that kill their worker: set aside after two tries, whatever stands beside them."""
 
 import os
-import signal
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,6 +13,7 @@ from harken.sources import Indices
 from harken.stages import Stage
 from jobs.flow import run_stage
 from jobs.isolation import IsolatedActor, work_in_isolation
+from tests.fragile import Fragile
 
 SCHEMA = pa.schema(
     [
@@ -24,25 +24,6 @@ SCHEMA = pa.schema(
         ("error", pa.string()),
     ]
 )
-
-
-class Fragile:
-    """Dies on the rows of ``deadly``; a file per try tells how often. ``once``: only while its file is not there."""
-
-    def __init__(self, deadly: tuple[int, ...], tries: str, once: bool = False, dies_at_once: bool = False) -> None:
-        if dies_at_once:
-            os.kill(os.getpid(), signal.SIGKILL)
-        self.deadly, self.tries, self.once = deadly, Path(tries), once
-
-    def __call__(self, rows: list[Row]) -> list[Row]:
-        print("noise that must not get between the answers")
-        for row in rows:
-            if row["index"] in self.deadly:
-                known = len(list(self.tries.iterdir()))
-                if not (self.once and known):
-                    (self.tries / f"{known}-{row['index']}").touch()
-                    os.kill(os.getpid(), signal.SIGSEGV)
-        return [row | {"process": os.getpid(), "status": OK, "error": None} for row in rows]
 
 
 @pytest.fixture
