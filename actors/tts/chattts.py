@@ -40,6 +40,8 @@ ENGINE_RATE = 24_000
 _READ = re.compile(r"[\u4e00-\u9fffA-Za-z，。、,. ]")
 # What its vocabulary has an entry for or not: words in Latin letters, else characters.
 _UNITS = re.compile(r"[A-Za-z]+|[^\s，。、,.]")
+_SAID = frozenset("&%‰#@")
+_JOINTS = frozenset("-‐‑_·•")
 _NORMAL_SPEED, _SPEEDS = 5, range(10)
 # It was trained on short texts; longer ones drift to another voice.
 _LONGEST_TEXT = 200
@@ -102,7 +104,15 @@ class ChatTTSSynthesizer:
                 remedy = "ChatTTS takes no style keys; its accents come with the reference voices"
                 raise HarkenError(f"style of request {request.id}", [*request.style, request.accent], remedy)
         results: dict[str, SpeechResult] = {}
-        for speaker, batch in self._batches(requests):
+        fit = []
+        for request in requests:
+            left_out = self.unreadable(request)
+            if left_out:
+                error = f"ChatTTS would leave out {', '.join(left_out)}"
+                results[request.id] = SpeechResult(request.id, None, ENGINE_RATE, request.text_spoken, error=error)
+            else:
+                fit.append(request)
+        for speaker, batch in self._batches(fit):
             results |= {result.id: result for result in self._speak_apart(speaker, batch)}
         return [results[request.id] for request in requests]
 
@@ -138,6 +148,7 @@ class ChatTTSSynthesizer:
             show_tqdm=False,
             **voice,
         )
+        self._decoded = []
         with _seeded("batch", *(request.seed for request in batch)):
             self._chat.infer(
                 [f"[speed_{_speed(request.rate)}]{text}" for request, text in zip(batch, texts, strict=True)],
@@ -225,18 +236,19 @@ class ChatTTSSynthesizer:
 def pauses(text: str) -> str:
     """``text`` with the punctuation that ChatTTS deletes turned into what it reads: commas, and spaces inside words.
 
-    An apostrophe between letters stays, to be reported: without it another word would be read.
+    What is said or makes another word when it is missing stays, to be reported: &, % and apostrophes between letters.
     """
     characters = []
     for index, character in enumerate(text):
-        if _READ.fullmatch(character) or unicodedata.category(character)[0] not in "PZC":
+        if _READ.fullmatch(character) or character in _SAID or unicodedata.category(character)[0] not in "PZC":
             characters.append(character)
             continue
         inside = _is_latin(text[index - 1 : index]) and _is_latin(text[index + 1 : index + 2])
         if inside and character in "'’":
             characters.append(character)
         else:
-            characters.append(" " if inside or character.isspace() else "，")
+            joins = character.isspace() or (inside and character in _JOINTS)
+            characters.append(" " if joins else "，")
     return "".join(characters).strip("， ")
 
 

@@ -92,6 +92,10 @@ def test_the_rate_is_a_speed_token(synthesizer: ChatTTSSynthesizer) -> None:
 def test_what_it_would_delete_or_not_know_is_told(synthesizer: ChatTTSSynthesizer) -> None:
     text = "喜欢speedy 20和Hermès！M&M's（好）"
     assert synthesizer.unreadable(request("row", text=text)) == ["2", "0", "和", "è", "&", "'"]
+    refused, spoken = synthesizer.synthesize([request("a", text=text), request("b")])
+    assert refused.wave is None
+    assert "è" in str(refused.error)
+    assert spoken.wave is not None
 
 
 @pytest.mark.slow
