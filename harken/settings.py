@@ -1,14 +1,14 @@
 """What one run is: every setting of the adapt pipeline, section by section."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from harken.config import Section
+from harken.speech_settings import AugmentationSettings, Fraction, SpeechSettings, VoiceSettings
 
-Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
-Range = tuple[float, float]
+__all__ = ["AugmentationSettings", "PipelineSettings", "SpeechSettings", "VoiceSettings"]
 
 
 class RunSettings(Section):
@@ -117,35 +117,6 @@ class LabelSettings(Section):
         return self
 
 
-class AugmentationSettings(Section):
-    """Light augmentation; each kind is drawn per row with its probability."""
-
-    noise_probability: Fraction = 0.5
-    noise_snr_db: Range = (12.0, 35.0)
-    gain_probability: Fraction = 1.0
-    gain_db: Range = (-12.0, 0.0)
-
-
-class VoiceSettings(Section):
-    """Which voices speak and how widely they vary."""
-
-    speakers: tuple[str, ...] = Field(min_length=1)
-    rate: Range = Field((0.8, 1.2), description="factor on the voice's normal rate")
-    pitch: Range = Field((-4.0, 4.0), description="semitones around the voice's normal pitch")
-    intonation: Range = Field((0.6, 1.4), description="factor on the voice's intonation range")
-    augmentation: AugmentationSettings = AugmentationSettings()
-
-
-class SpeechSettings(Section):
-    """Speech synthesis of labels, replay sentences and text-only test sets."""
-
-    backend: Literal["espeak"] = "espeak"
-    language: str = "cmn"
-    voices: VoiceSettings
-    max_seconds: PositiveFloat = Field(30.0, description="longer speech gets a verdict, not silently cut")
-    workers: PositiveInt = 1
-
-
 class DecodingSettings(Section):
     """Batch decoding with Whisper."""
 
@@ -217,6 +188,22 @@ class EvaluateSettings(Section):
     audio_samples: PositiveInt = Field(12, description="utterances with playable audio in the report")
 
 
+class ExportSettings(Section):
+    """`jobs.export`: the speech of a run as a dataset for other tools."""
+
+    formats: tuple[Literal["nemo", "audiofolder", "lhotse", "webdataset", "whisper-finetune"], ...] = Field(
+        ("nemo", "audiofolder"), min_length=1
+    )
+    sets: tuple[Literal["synthetic", "replay", "domain", "general"], ...] = Field(("synthetic",), min_length=1)
+    rows: Literal["kept", "spoken"] = Field("kept", description="of the synthetic set: what the judge kept, or all")
+    use: Literal["commercial", "research"] = Field(
+        "commercial", description="'commercial' leaves out voices whose licence does not allow it or is not known"
+    )
+    folder: Path | None = Field(None, description="None is run.output/export")
+    title: str | None = None
+    rows_per_shard: PositiveInt = Field(1000, description="samples in a WebDataset shard")
+
+
 class PipelineSettings(Section):
     """One full run of the adapt pipeline: labels, speech, judge, finetune, evaluate."""
 
@@ -230,6 +217,7 @@ class PipelineSettings(Section):
     judge: JudgeSettings = JudgeSettings()
     finetune: FinetuneSettings = FinetuneSettings()
     evaluate: EvaluateSettings
+    export: ExportSettings = ExportSettings()
 
     @model_validator(mode="after")
     def _test_voices_are_unheard(self) -> "PipelineSettings":

@@ -19,12 +19,14 @@ from harken.stages import Stage
 from jobs.rounds import Round, retries
 
 # Raised by one when a stage's code changes what its rows hold, so that old outputs are not mistaken for new ones.
-REVISIONS = {"drafts": 1, "labels": 1, "speech": 1, "hypotheses": 1, "verdicts": 1, "finetune": 1, "evaluate": 1}
+REVISIONS = {"drafts": 1, "labels": 1, "speech": 2, "hypotheses": 1, "verdicts": 1, "finetune": 1, "evaluate": 1}
 
 # Settings that decide where and how fast a stage runs, never what it makes.
 WHERE_AND_HOW_FAST = {"workers", "device", "use_gpu", "gpus_per_worker", "batch_size"}
 # The same of an LLM's settings, and what is decided on its drafts later; an answer that was paid for stays good.
 LLM_WHERE_AND_HOW_FAST = {"base_url", "api_key_env", "limits", "asks", "near_duplicate", "token_limit_field"}
+
+HOW_A_BACKEND_IS_REACHED = {"api_key_env", "concurrency", "device", "python", "retries", "timeout_seconds"}
 
 MANIFEST_ROWS_PER_SHARD = 32
 
@@ -174,10 +176,16 @@ class Plan:
         return Speech(self._stage(name, digest, source.shards()), source, voices)
 
     def _speech_fingerprint(self, texts: str, voices: VoiceSettings) -> str:
-        speech = self.settings.speech.model_dump(mode="json", exclude={"workers", "voices"})
+        speech = self.settings.speech
+        content = speech.model_dump(mode="json", exclude={"voices", "workers", "gpus_per_worker", speech.backend})
+        options = getattr(speech, speech.backend, None)
+        if options is not None:
+            content[speech.backend] = options.model_dump(mode="json", exclude=HOW_A_BACKEND_IS_REACHED)
         lexicon = self.settings.keywords.pronunciations
+        references = speech.chattts.references.values() if speech.chattts else ()
         inputs = [texts, file_digest(lexicon) if lexicon else None]
-        return self._fingerprint("speech", speech, voices.model_dump(mode="json"), inputs, self.settings.run.seed)
+        inputs += [file_digest(reference.audio) for reference in references]
+        return self._fingerprint("speech", content, voices.model_dump(mode="json"), inputs, self.settings.run.seed)
 
     def _base_model(self) -> str:
         return model_digest(self.settings.model)

@@ -125,3 +125,30 @@ def test_a_job_whose_input_stage_is_missing_says_which_job_to_run(project: Path)
     plan = Plan(load_config("configs/demo.yaml", [], PipelineSettings))
     with pytest.raises(HarkenError, match=r"python -m jobs\.labels"):
         require([plan.labels])
+
+
+SERVED = "speech={backend: openai, voices: {speakers: [anna]}, openai: {base_url: 'http://tts/v1', model: m}}"
+
+
+@pytest.mark.parametrize(
+    ("override", "same"),
+    [
+        ("speech.openai.concurrency=9", True),
+        ("speech.openai.api_key_env=OTHER", True),
+        ("speech.gpus_per_worker=0.5", True),
+        ("speech.openai.model=n", False),
+        ("speech.voices.accents=[shanghai]", False),
+    ],
+)
+def test_speech_is_made_again_only_for_what_is_heard(project: Path, override: str, same: bool) -> None:
+    assert (fingerprints(SERVED)["speech"] == fingerprints(SERVED, override)["speech"]) is same
+
+
+def test_a_changed_reference_recording_makes_the_speech_again(project: Path) -> None:
+    recording = project / "anna.wav"
+    recording.write_bytes(b"one")
+    reference = "{anna: {audio: anna.wav, text: x}}"
+    settings = f"speech={{backend: chattts, voices: {{speakers: [anna]}}, chattts: {{references: {reference}}}}}"
+    before = fingerprints(settings)["speech"]
+    recording.write_bytes(b"two")
+    assert fingerprints(settings)["speech"] != before
