@@ -1,6 +1,8 @@
 """Rows that kill their worker: set aside after two tries, whatever stands beside them."""
 
+import multiprocessing
 import os
+import signal
 from pathlib import Path
 
 import pyarrow as pa
@@ -82,6 +84,24 @@ def test_a_stage_ends_although_a_row_kills_every_worker(
     assert [row["index"] for row in stage.rows() if row["status"] == FAILED] == [5]
     assert [row["index"] for row in stage.rows()] == list(range(8))
     assert not list(stage.directory.rglob("*.begun"))
+
+
+@pytest.mark.faults
+@pytest.mark.smoke
+def test_a_process_that_dies_on_a_row_finishes_when_it_is_run_again(
+    settings: PipelineSettings, tmp_path: Path, tries: Path
+) -> None:
+    source = Indices("f", 0, 4, 2)
+    stage = Stage.under(tmp_path, "fragile", "f", source.shards())
+    work = (settings, stage, source, Fragile, {"deadly": (1,), "tries": str(tries)}, SCHEMA)
+    first = multiprocessing.get_context("spawn").Process(target=run_stage, args=work, kwargs={"workers": 0})
+    first.start()
+    first.join()
+    assert first.exitcode == -signal.SIGSEGV
+    assert stage.mark(0).exists()
+    record = run_stage(*work, workers=0)
+    assert record["failures"] == {"crash": 1}
+    assert [row["status"] for row in stage.rows()] == [OK, FAILED, OK, OK]
 
 
 def test_a_shard_that_a_killed_driver_left_is_made_whole(
