@@ -153,6 +153,9 @@ class ReplaySettings(Section):
 
     manifest: Path | None = None
     per_synthetic: float = Field(0.5, ge=0.0, description="replay utterances per synthetic one, per epoch")
+    distillation: Fraction = Field(
+        0.0, description="share of the replay's loss that asks for the un-tuned model's distribution, not the text"
+    )
 
 
 class FinetuneSettings(Section):

@@ -41,6 +41,11 @@ class Tensors:
     decoder_input: torch.Tensor
     labels: torch.Tensor
 
+    def rows(self, chosen: Sequence[int]) -> "Tensors":
+        """Some rows of the batch."""
+        rows = list(chosen)
+        return Tensors(self.features[rows], self.decoder_input[rows], self.labels[rows])
+
 
 def steps_per_epoch(train: int, replay: int, per_synthetic: float, batch_size: int) -> int:
     """Optimiser steps of an epoch, the same for every epoch."""

@@ -121,7 +121,7 @@ class Learner:
         total = torch.zeros((), device=self.whisper.device)
         size = self.settings.micro_batch_size
         for start in range(0, len(mine), size):
-            loss = self._cross_entropy(self._tensors(mine[start : start + size], plan.full_windows)) / tokens
+            loss = self._loss(mine[start : start + size], plan.full_windows) / tokens
             loss.backward()
             total += loss.detach()
         self.workers.sum_gradients(self.trainable)
@@ -215,17 +215,36 @@ class Learner:
         draws = [generator("mask", self.task.seed, self.done, utterance.id) for utterance in batch]
         return collate(self.whisper, batch, self.prompt, full_window=full_windows, augmentation=draws)
 
-    def _cross_entropy(self, tensors: Tensors) -> torch.Tensor:
-        """Summed over tokens."""
+    def _loss(self, indices: Sequence[int], full_windows: bool) -> torch.Tensor:
+        """Summed over tokens: cross-entropy; for replayed rows partly the distance to the un-tuned model.
+
+        The latter is learning without forgetting (Li and Hoiem 2016), with the replay as the old task's data.
+        """
+        tensors = self._tensors(indices, full_windows)
+        share = self.settings.replay.distillation
+        replayed = [row for row, index in enumerate(indices) if index >= len(self.corpus.train)]
         with self._autocast():
             encoded = encode_frames(self.whisper.model.get_encoder(), tensors.features)
-            return self._decoder_loss(BaseModelOutput(last_hidden_state=encoded), tensors)
+            logits = self._logits(encoded, tensors.decoder_input)
+            losses = _cross_entropies(logits, tensors.labels)
+            if not share or not replayed:
+                return losses.sum()
+            old = tensors.rows(replayed)
+            with torch.no_grad(), self.network.disable_adapter():
+                # Without adapters in the encoder both models hear the same.
+                adapted = "encoder" in self.settings.lora.parts
+                base = encode_frames(self.whisper.model.get_encoder(), old.features) if adapted else encoded[replayed]
+                taught = self._logits(base, old.decoder_input).float().log_softmax(dim=-1)
+            heard = logits[replayed].float().log_softmax(dim=-1)
+            distance = F.kl_div(heard, taught, reduction="none", log_target=True).sum(dim=-1)
+            distance = distance.masked_fill(old.labels == IGNORED, 0.0)
+            return losses.sum() + share * (distance.sum() - losses[replayed].sum())
 
-    def _decoder_loss(self, encoded: BaseModelOutput, tensors: Tensors) -> torch.Tensor:
-        logits = self.whisper.model(encoder_outputs=encoded, decoder_input_ids=tensors.decoder_input).logits
-        return F.cross_entropy(
-            logits.flatten(0, 1).float(), tensors.labels.flatten(), ignore_index=IGNORED, reduction="sum"
-        )
+    def _logits(self, encoded: torch.Tensor, decoder_input: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = self.whisper.model(
+            encoder_outputs=BaseModelOutput(last_hidden_state=encoded), decoder_input_ids=decoder_input
+        ).logits
+        return logits
 
     def _autocast(self) -> contextlib.AbstractContextManager[Any]:
         on_gpu = self.whisper.device.type == "cuda"
@@ -251,7 +270,9 @@ class Learner:
                 batch = mine[start : start + _DEV_BATCH]
                 tensors = collate(self.whisper, batch, self.prompt, full_window=True)
                 encoded = self.whisper.encode(tensors.features)
-                loss += self._decoder_loss(encoded, tensors).item()
+                assert encoded.last_hidden_state is not None
+                logits = self._logits(encoded.last_hidden_state, tensors.decoder_input)
+                loss += _cross_entropies(logits, tensors.labels).sum().item()
                 tokens += sum(len(utterance.tokens) for utterance in batch)
                 limit = 2 * max(len(utterance.tokens) for utterance in batch)
                 for utterance, heard in zip(
@@ -272,3 +293,9 @@ class Learner:
 
     def _last_dev_cer(self) -> float | None:
         return next((point["dev_cer"] for point in reversed(self.curve) if "dev_cer" in point), None)
+
+
+def _cross_entropies(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """(batch, tokens, vocabulary) and (batch, tokens) -> (batch, tokens), 0 where the label is ignored."""
+    found = F.cross_entropy(logits.flatten(0, 1).float(), labels.flatten(), ignore_index=IGNORED, reduction="none")
+    return found.view_as(labels)

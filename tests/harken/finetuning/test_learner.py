@@ -124,6 +124,34 @@ def test_trimmed_encoder_equals_whispers_own_on_a_full_window(make_task):
         assert encode_frames(whisper.model.get_encoder(), features[:, :, :40]).shape[1] == 20
 
 
+def test_a_distilled_replay_asks_for_nothing_until_the_model_has_changed(make_task):
+    replay = {"per_synthetic": 0.4, "distillation": 1.0}
+    trained = learner(make_task(replay=replay, lora={"rank": 4, "alpha": 8.0, "dropout": 0.0}))
+    first = len(trained.corpus.train)
+    replayed, synthetic = [first, first + 1], [0, 1]
+    assert trained._loss(replayed, False).item() == pytest.approx(0.0, abs=1e-3)
+    both = trained._loss(synthetic + replayed, False).item()
+    assert both == pytest.approx(trained._loss(synthetic, False).item(), rel=1e-3)
+    for _ in range(3):
+        trained.step()
+    assert trained._loss(replayed, False).item() > 0.01
+    assert all(parameter.requires_grad for parameter in trained.trainable)
+
+
+def test_distillation_holds_the_model_closer_to_what_it_was(make_task):
+    moved = []
+    for share in (0.0, 1.0):
+        replay = {"per_synthetic": 1.0, "distillation": share}
+        trained = learner(make_task(epochs=6, learning_rate=0.02, replay=replay))
+        list(trained.run())
+        trained.settings = trained.settings.model_copy(
+            update={"replay": trained.settings.replay.model_copy(update={"distillation": 1.0})}
+        )
+        start = len(trained.corpus.train)
+        moved.append(trained._loss(range(start, len(trained.utterances)), False).item())
+    assert moved[1] < 0.5 * moved[0]
+
+
 @pytest.mark.parametrize("part", ["encoder", "decoder"])
 def test_adapters_go_into_the_chosen_part_only(make_task, part):
     lora = {"rank": 4, "parts": [part], "targets": ["q_proj", "fc1"]}
