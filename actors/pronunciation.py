@@ -1,23 +1,26 @@
 """What a voice is given to read: the label with hard terms respelled, while the label itself stays."""
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from harken.errors import HarkenError
 from harken.keywords import Keyword, KeywordMatcher
+from harken.records import generator
 
 COLUMNS = ("term", "spoken")
 
 
-def load_pronunciations(path: str | Path) -> dict[str, str]:
-    """Read a CSV with the columns term,spoken, such as ``speedy 20,speedy 二十``.
+def load_pronunciations(path: str | Path) -> dict[str, tuple[str, ...]]:
+    """Read a CSV with the columns term,spoken, such as ``speedy 20,speedy 二十``; term -> its readings.
+
+    A term with several readings has several lines: ``speedy 20,speedy 二十`` and ``speedy 20,speedy twenty``.
 
     Raises:
-        HarkenError: missing file, missing columns, an empty cell, a repeated term.
+        HarkenError: missing file, missing columns, an empty cell, a reading that its term already has.
     """
     path = Path(path)
-    spoken: dict[str, str] = {}
+    readings: dict[str, tuple[str, ...]] = {}
     try:
         with path.open(encoding="utf-8-sig", newline="") as lines:
             reader = csv.DictReader(lines)
@@ -28,27 +31,35 @@ def load_pronunciations(path: str | Path) -> dict[str, str]:
                 place = f"{path}, line {reader.line_num}"
                 if not term or not reading:
                     raise HarkenError(place, row, "Both term and spoken must be filled in.")
-                if term in spoken:
-                    raise HarkenError(place, term, "This term already has a pronunciation above.")
-                spoken[term] = reading
+                if reading in readings.get(term, ()):
+                    raise HarkenError(place, term, "This term already has this pronunciation above.")
+                readings[term] = (*readings.get(term, ()), reading)
     except FileNotFoundError:
         raise HarkenError("pronunciation file", str(path), "It does not exist.") from None
     except (OSError, UnicodeDecodeError) as failure:
         raise HarkenError("pronunciation file", str(path), f"It cannot be read as UTF-8 text ({failure}).") from None
-    return spoken
+    return readings
 
 
 class Pronouncer:
-    """Replaces the terms that have a pronunciation; matching is that of keywords (case, width, spacing)."""
+    """Replaces the terms that have a pronunciation; matching is that of keywords (case, width, spacing).
 
-    def __init__(self, pronunciations: Mapping[str, str]) -> None:
-        self.pronunciations = dict(pronunciations)
+    Of a term's readings one is drawn per row and term, so that a row says a term the same way every time and a
+    corpus has all of them. Two spellings of one term (``LV`` and ``lv``) share their readings.
+    """
+
+    def __init__(self, pronunciations: Mapping[str, Sequence[str]]) -> None:
         self.matcher = KeywordMatcher([Keyword(term, "") for term in pronunciations])
+        self.readings: dict[str, list[str]] = {}
+        for term, readings in pronunciations.items():
+            known = self.readings.setdefault(self.matcher.find(term)[0].term, [])
+            known.extend(reading for reading in readings if reading not in known)
 
-    def respell(self, text: str) -> str:
-        """``text`` with every term that has a pronunciation replaced by it."""
+    def respell(self, text: str, identity: str) -> str:
+        """``text`` with every term that has a pronunciation replaced by the reading drawn for row ``identity``."""
         pieces, position = [], 0
         for mention in self.matcher.find(text):
-            pieces += [text[position : mention.start], self.pronunciations[mention.term]]
+            reading = generator(identity, "pronunciation", mention.term).choice(self.readings[mention.term])
+            pieces += [text[position : mention.start], reading]
             position = mention.end
         return "".join([*pieces, text[position:]])

@@ -1,17 +1,19 @@
 """Speaks texts, or reads the recordings a manifest names: rows of text in, rows of audio out."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from actors.pronunciation import Pronouncer
-from actors.tts.espeak import EspeakSynthesizer
-from actors.tts.interface import SpeechRequest, SpeechResult, Synthesizer
+from actors.tts.backends import build_synthesizer, check_voices
+from actors.tts.interface import SpeechRequest, SpeechResult
 from harken.audio import SAMPLE_RATE, encode_flac, read_audio, resample
 from harken.augment import NOISE_COLOURS, add_noise, gain
+from harken.cardinals import spell_numbers
 from harken.errors import HarkenError
 from harken.records import FAILED, OK, Row, generator
 from harken.settings import AugmentationSettings, SpeechSettings, VoiceSettings
@@ -27,6 +29,7 @@ SPEECH_SCHEMA = pa.schema(
         ("speaker", pa.string()),
         ("style", pa.string()),
         ("licence", pa.string()),
+        ("commercial_use", pa.bool_()),
         ("augmentation", pa.string()),
         ("status", pa.string()),
         ("error", pa.string()),
@@ -34,37 +37,39 @@ SPEECH_SCHEMA = pa.schema(
 )
 
 RECORDED = "recording"
+# Names that backends give to the language whose numbers can be spelled out.
+MANDARIN = frozenset({"cmn", "zh", "zh-cn", "zh-hans", "mandarin", "chinese"})
 # Half a step of 16-bit audio: below it every sample would be stored as zero.
 INAUDIBLE = 0.5 / 32768
-
-
-def build_synthesizer(speech: SpeechSettings) -> Synthesizer:
-    """The backend that ``speech.backend`` names."""
-    return EspeakSynthesizer(SAMPLE_RATE)
 
 
 class Speaker:
     """Rows ``{"id", "text"[, "audio_path", "status", "error"]}`` in, speech rows (`SPEECH_SCHEMA`) out.
 
-    The voice, its rate (factor), pitch (semitones), intonation (factor) and the augmentation are drawn from the
-    row's id. A row that failed earlier stays failed with its error; one that fails here has the cause
-    'synthesis', 'too long' or 'recording'.
+    The voice, its rate (factor), pitch (semitones), intonation (factor), accent, the reading of a term that has
+    several and the augmentation are drawn from the row's id. A row that failed earlier stays failed with its error;
+    one that fails here has the cause 'unreadable' (the backend would leave characters out), 'too long', 'synthesis'
+    or 'recording'. `commercial_use` is None where the voice's licence is not known, and for recordings.
 
     Raises:
-        HarkenError: a speaker the backend does not know.
+        HarkenError: a speaker the backend does not know, or a variation it cannot make.
     """
 
-    def __init__(self, speech: SpeechSettings, voices: VoiceSettings, pronunciations: Mapping[str, str]) -> None:
+    def __init__(
+        self, speech: SpeechSettings, voices: VoiceSettings, pronunciations: Mapping[str, Sequence[str]]
+    ) -> None:
         self.synthesizer = build_synthesizer(speech)
+        self.capabilities = self.synthesizer.capabilities()
         self.voices = voices
+        self.language = speech.language
         self.max_seconds = speech.max_seconds
         self.pronouncer = Pronouncer(pronunciations)
-        self.output_use = self.synthesizer.capabilities().licence.output_use
-        check_speakers(self.synthesizer, voices)
+        check_voices(self.synthesizer, voices)
 
     def __call__(self, rows: list[Row]) -> list[Row]:
-        requests = {row["id"]: self._request(row) for row in rows if self._to_be_spoken(row)}
-        results = {result.id: result for result in self.synthesizer.synthesize(list(requests.values()))}
+        requests = {row["id"]: self._readable(self._request(row)) for row in rows if self._to_be_spoken(row)}
+        fit = [request for request, objection in requests.values() if objection is None]
+        results = {result.id: result for result in self.synthesizer.synthesize(fit)}
         finished = []
         for row in rows:
             blank = dict.fromkeys(SPEECH_SCHEMA.names) | {
@@ -77,7 +82,11 @@ class Speaker:
             elif row.get("audio_path"):
                 finished.append(blank | self._recorded(row["audio_path"]))
             else:
-                finished.append(blank | self._spoken(requests[row["id"]], results[row["id"]]))
+                request, objection = requests[row["id"]]
+                if objection is None:
+                    finished.append(blank | self._spoken(request, results[row["id"]]))
+                else:
+                    finished.append(blank | self._voice(request) | {"status": FAILED, "error": objection})
         return finished
 
     @staticmethod
@@ -86,24 +95,52 @@ class Speaker:
 
     def _request(self, row: Row) -> SpeechRequest:
         draw = generator(row["id"], "voice")
+        adjusts = self.capabilities.adjusts
+        # Every value is drawn, so that a row keeps its voice and seed whatever the backend can vary.
+        speaker = draw.choice(self.voices.speakers)
+        rate, pitch = draw.uniform(*self.voices.rate), draw.uniform(*self.voices.pitch)
+        seed = draw.randrange(2**31)
+        style = {"range": 50 * draw.uniform(*self.voices.intonation)}
         return SpeechRequest(
             id=row["id"],
             text_label=row["text"],
-            text_spoken=self.pronouncer.respell(row["text"]),
-            speaker=draw.choice(self.voices.speakers),
-            rate=draw.uniform(*self.voices.rate),
-            pitch=draw.uniform(*self.voices.pitch),
-            seed=draw.randrange(2**31),
-            style={"range": 50 * draw.uniform(*self.voices.intonation)},
+            text_spoken=self.pronouncer.respell(row["text"], row["id"]),
+            speaker=speaker,
+            rate=rate if "rate" in adjusts else 1.0,
+            pitch=pitch if "pitch" in adjusts else 0.0,
+            seed=seed,
+            accent=draw.choice(self.voices.accents) if self.voices.accents else "",
+            style=style if "intonation" in adjusts else {},
         )
 
-    def _spoken(self, request: SpeechRequest, result: SpeechResult) -> Row:
-        row: Row = {
-            "text_spoken": result.text_actual,
+    def _readable(self, request: SpeechRequest) -> tuple[SpeechRequest, str | None]:
+        """The request, its numbers in words if digits would be left out, and why the backend is not given it."""
+        left_out = self.synthesizer.unreadable(request)
+        if self.language.lower() in MANDARIN and any(map(str.isdigit, left_out)):
+            request = replace(request, text_spoken=spell_numbers(request.text_spoken))
+            left_out = self.synthesizer.unreadable(request)
+        if left_out:
+            named = ", ".join(f"{unit!r} (U+{ord(unit[0]):04X})" for unit in left_out)
+            return request, f"unreadable: the backend would leave out {named}; give the term a pronunciation"
+        length, longest = len(request.text_spoken), self.capabilities.max_characters
+        return request, f"too long: {length} characters of at most {longest}" if length > longest else None
+
+    def _voice(self, request: SpeechRequest) -> Row:
+        """What was asked for: the columns that describe the voice."""
+        style: Row = {"rate": request.rate, "pitch": request.pitch, **request.style}
+        accent = request.accent or self.capabilities.accents.get(request.speaker)
+        if accent:
+            style["accent"] = accent
+        return {
+            "text_spoken": request.text_spoken,
             "speaker": request.speaker,
-            "style": json.dumps({"rate": request.rate, "pitch": request.pitch, **request.style}),
-            "licence": self.output_use,
+            "style": json.dumps(style, ensure_ascii=False),
+            "licence": self.capabilities.licence.output_use,
+            "commercial_use": self.capabilities.licence.commercial,
         }
+
+    def _spoken(self, request: SpeechRequest, result: SpeechResult) -> Row:
+        row = self._voice(request) | {"text_spoken": result.text_actual}
         if result.wave is None:
             return row | {"status": FAILED, "error": f"synthesis: {result.error}"}
         if result.truncated:
@@ -147,14 +184,3 @@ def augment(wave: np.ndarray, settings: AugmentationSettings, identity: str) -> 
         applied["gain_db"] = round(draw.uniform(*settings.gain_db), 2)
         wave = gain(wave, applied["gain_db"])
     return wave, applied
-
-
-def check_speakers(synthesizer: Synthesizer, voices: VoiceSettings) -> None:
-    """Raise the error that names the first speaker the backend does not know."""
-    import difflib
-
-    known = synthesizer.speakers()
-    for speaker in voices.speakers:
-        if speaker not in known:
-            nearest = difflib.get_close_matches(speaker, known, n=3, cutoff=0.0)
-            raise HarkenError("voice", speaker, f"The backend does not know it; near ones: {', '.join(nearest)}.")

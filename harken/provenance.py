@@ -19,6 +19,7 @@ PACKAGES = (
     "espeakng-loader",
     "soundfile",
     "soxr",
+    "openai",
 )
 
 

@@ -1,14 +1,14 @@
 """What one run is: every setting of the adapt pipeline, section by section."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Any, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from harken.config import Section
+from harken.speech_settings import AugmentationSettings, Fraction, SpeechSettings, VoiceSettings
 
-Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
-Range = tuple[float, float]
+__all__ = ["AugmentationSettings", "PipelineSettings", "SpeechSettings", "VoiceSettings"]
 
 
 class RunSettings(Section):
@@ -33,6 +33,65 @@ class KeywordSettings(Section):
     pronunciations: Path | None = Field(None, description="CSV term,spoken for terms a synthesizer misreads")
 
 
+class LlmLimits(Section):
+    """How fast and how dear an LLM may be asked, over all workers together; no part of what it writes.
+
+    Prices, costs and the cap are in one currency, whichever the price list is in.
+    """
+
+    requests_in_flight: PositiveInt = Field(16, description="per worker; a shard's requests bound it too")
+    requests_per_minute: PositiveFloat | None = None
+    tokens_per_minute: PositiveFloat | None = Field(None, description="prompt and answer together")
+    timeout_seconds: PositiveFloat = 120.0
+    retries: NonNegativeInt = Field(6, description="of one request after 429, 5xx, a timeout or a broken answer")
+    retry_seconds: PositiveFloat = Field(1.0, description="wait before the first retry; doubled each time")
+    price_in: NonNegativeFloat = Field(0.0, description="of a million prompt tokens")
+    price_out: NonNegativeFloat = Field(0.0, description="of a million answer tokens")
+    spend_cap: PositiveFloat | None = Field(None, description="no request is sent that could exceed it")
+    accept_partial: bool = Field(False, description="go on with fewer labels when the cap stops the writing")
+
+    @model_validator(mode="after")
+    def _a_cap_needs_prices(self) -> "LlmLimits":
+        if self.spend_cap is not None and not (self.price_in or self.price_out):
+            raise ValueError("spend_cap is set but price_in and price_out are 0: the cap could never be reached")
+        return self
+
+
+class LlmSettings(Section):
+    """An OpenAI-compatible endpoint that writes labels; its key comes from the environment only."""
+
+    base_url: str = Field(description="up to and with the version, e.g. https://api.deepseek.com/v1")
+    model: str
+    api_key_env: str | None = Field("OPENAI_API_KEY", description="the variable with the key; null sends none")
+    language: Literal["zh", "en"] = Field("zh", description="of the prompt's own words")
+    instruction: str | None = Field(None, description="replaces the prompt's first paragraph")
+    labels_per_request: PositiveInt = 5
+    keywords_per_label: tuple[PositiveInt, PositiveInt] = Field(
+        (1, 3), description="least and most terms a label is asked to use; sampling 'coverage' only"
+    )
+    temperature: NonNegativeFloat = 1.0
+    tokens_per_label: PositiveInt = Field(160, description="answer tokens allowed per label asked for")
+    token_limit_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
+    answer_format: Literal["json_schema", "json_object", "text"] = Field(
+        "json_object", description="what the endpoint is told; answers are checked against the schema in any case"
+    )
+    body: dict[str, Any] = Field({}, description="further fields of the request, e.g. {thinking: {type: disabled}}")
+    asks: PositiveInt = Field(3, description="how often a label is asked for until one passes the checks")
+    characters: tuple[PositiveInt, PositiveInt] = Field((4, 80), description="least and most characters of a label")
+    near_duplicate: float = Field(
+        0.8, gt=0.0, le=1.0, description="Jaccard similarity of character 3-grams, keywords masked, that is too near"
+    )
+    limits: LlmLimits = LlmLimits()
+
+    @model_validator(mode="after")
+    def _ranges_ascend(self) -> "LlmSettings":
+        for name in ("keywords_per_label", "characters"):
+            least, most = getattr(self, name)
+            if least > most:
+                raise ValueError(f"{name}: the least, {least}, is above the most, {most}")
+        return self
+
+
 class LabelSettings(Section):
     """Pseudo-label generation (first paper, section 6.3)."""
 
@@ -43,38 +102,19 @@ class LabelSettings(Section):
     sampling: Literal["paper", "coverage"] = Field(
         "coverage", description="'paper' draws i keywords uniformly; 'coverage' draws the least used first"
     )
-    writer: Literal["slots"] = Field("slots", description="the embedded seeded slot-filling writer")
+    writer: Literal["slots", "llm"] = Field(
+        "slots", description="'slots' is the embedded seeded slot-filling writer, 'llm' asks the endpoint of `llm`"
+    )
+    llm: LlmSettings | None = None
+    coverage_k: PositiveInt = Field(5, description="mentions every term should reach; llm retries go to what lacks")
     rows_per_shard: PositiveInt = 64
-    workers: PositiveInt = 1
+    workers: NonNegativeInt = Field(1, description="0 writes in the driver's own process, without Ray")
 
-
-class AugmentationSettings(Section):
-    """Light augmentation; each kind is drawn per row with its probability."""
-
-    noise_probability: Fraction = 0.5
-    noise_snr_db: Range = (12.0, 35.0)
-    gain_probability: Fraction = 1.0
-    gain_db: Range = (-12.0, 0.0)
-
-
-class VoiceSettings(Section):
-    """Which voices speak and how widely they vary."""
-
-    speakers: tuple[str, ...] = Field(min_length=1)
-    rate: Range = Field((0.8, 1.2), description="factor on the voice's normal rate")
-    pitch: Range = Field((-4.0, 4.0), description="semitones around the voice's normal pitch")
-    intonation: Range = Field((0.6, 1.4), description="factor on the voice's intonation range")
-    augmentation: AugmentationSettings = AugmentationSettings()
-
-
-class SpeechSettings(Section):
-    """Speech synthesis of labels, replay sentences and text-only test sets."""
-
-    backend: Literal["espeak"] = "espeak"
-    language: str = "cmn"
-    voices: VoiceSettings
-    max_seconds: PositiveFloat = Field(30.0, description="longer speech gets a verdict, not silently cut")
-    workers: PositiveInt = 1
+    @model_validator(mode="after")
+    def _an_llm_writer_has_an_endpoint(self) -> "LabelSettings":
+        if self.writer == "llm" and self.llm is None:
+            raise ValueError("labels.writer is 'llm' but labels.llm is missing: give its base_url and model")
+        return self
 
 
 class DecodingSettings(Section):
@@ -151,6 +191,22 @@ class EvaluateSettings(Section):
     audio_samples: PositiveInt = Field(12, description="utterances with playable audio in the report")
 
 
+class ExportSettings(Section):
+    """`jobs.export`: the speech of a run as a dataset for other tools."""
+
+    formats: tuple[Literal["nemo", "audiofolder", "lhotse", "webdataset", "whisper-finetune"], ...] = Field(
+        ("nemo", "audiofolder"), min_length=1
+    )
+    sets: tuple[Literal["synthetic", "replay", "domain", "general"], ...] = Field(("synthetic",), min_length=1)
+    rows: Literal["kept", "spoken"] = Field("kept", description="of the synthetic set: what the judge kept, or all")
+    use: Literal["commercial", "research"] = Field(
+        "commercial", description="'commercial' leaves out voices whose licence does not allow it or is not known"
+    )
+    folder: Path | None = Field(None, description="None is run.output/export")
+    title: str | None = None
+    rows_per_shard: PositiveInt = Field(1000, description="samples in a WebDataset shard")
+
+
 class PipelineSettings(Section):
     """One full run of the adapt pipeline: labels, speech, judge, finetune, evaluate."""
 
@@ -164,6 +220,7 @@ class PipelineSettings(Section):
     judge: JudgeSettings = JudgeSettings()
     finetune: FinetuneSettings = FinetuneSettings()
     evaluate: EvaluateSettings
+    export: ExportSettings = ExportSettings()
 
     @model_validator(mode="after")
     def _test_voices_are_unheard(self) -> "PipelineSettings":

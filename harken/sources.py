@@ -60,6 +60,21 @@ class Manifest:
 
 
 @dataclass(frozen=True)
+class Selection:
+    """The rows of one Parquet file in shards."""
+
+    path: Path
+    rows_per_shard: int
+
+    def shards(self) -> int:
+        return math.ceil(len(read_parquet(self.path, ["id"])) / self.rows_per_shard)
+
+    def rows(self, shard: int) -> list[Row]:
+        start = shard * self.rows_per_shard
+        return read_parquet(self.path)[start : start + self.rows_per_shard]
+
+
+@dataclass(frozen=True)
 class Parts:
     """The parts of an earlier stage; ``beside`` adds columns of further stages whose parts hold the same rows."""
 

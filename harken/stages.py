@@ -40,6 +40,10 @@ class Stage:
         """The Parquet file of one shard."""
         return self.directory / "parts" / f"part-{shard:05d}.parquet"
 
+    def mark(self, shard: int) -> Path:
+        """A file that is there while a worker is at the shard, and stays when the worker dies."""
+        return self.directory / "parts" / f".part-{shard:05d}.begun"
+
     def parts(self) -> list[Path]:
         """All parts in order; they exist once the stage is complete."""
         return [self.part(shard) for shard in range(self.shards)]

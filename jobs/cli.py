@@ -2,7 +2,8 @@
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 from rich.console import Console
 
@@ -14,13 +15,15 @@ INTERRUPTED = 130
 
 
 def run_job(
-    job: Callable[[Settings], None],
+    job: Callable[..., None],
     schema: type[Settings],
     description: str,
     arguments: Sequence[str] | None = None,
+    switches: Mapping[str, str] | None = None,
 ) -> int:
     """Read the configuration, run ``job`` and return the exit code: 0 done, 2 bad input, 130 interrupted.
 
+    ``switches`` are flags of this job alone, name to help text; ``job`` is given each as a keyword argument.
     Only a `HarkenError` is shown without its traceback; anything else is a bug and is shown in full.
     """
     parser = argparse.ArgumentParser(description=description)
@@ -33,9 +36,12 @@ def run_job(
         dest="overrides",
         help="override one setting",
     )
+    for name, explanation in (switches or {}).items():
+        parser.add_argument(f"--{name.replace('_', '-')}", action="store_true", dest=name, help=explanation)
     options = parser.parse_args(arguments)
+    chosen: dict[str, Any] = {name: getattr(options, name) for name in switches or {}}
     try:
-        job(load_config(options.config, options.overrides, schema))
+        job(load_config(options.config, options.overrides, schema), **chosen)
     except KeyboardInterrupt:
         print("interrupted; finished parts are kept and a rerun goes on from there", file=sys.stderr)
         return INTERRUPTED

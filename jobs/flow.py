@@ -2,7 +2,8 @@
 
 One actor call reads one shard, transforms its rows and commits one Parquet part by an atomic rename. Only a
 small summary travels back, so 100,000 samples cost the driver nothing, and the commit is the checkpoint:
-killing an actor or the driver loses at most the shards in flight, and a rerun makes only what is missing.
+killing an actor or the driver loses at most the shards in flight, and a rerun makes only what is missing. A row
+that kills its worker is set aside after two tries (`jobs.isolation`).
 """
 
 import fcntl
@@ -25,6 +26,7 @@ from harken.settings import PipelineSettings
 from harken.sources import Source
 from harken.stages import Stage, cause
 from jobs.cluster import connect
+from jobs.isolation import IsolatedActor, work_in_isolation
 from jobs.progress import StageProgress, note
 
 
@@ -46,6 +48,7 @@ class ShardWorker:
         schema: pa.Schema,
     ) -> None:
         self.stage, self.source, self.schema = stage, source, schema
+        self.factory, self.arguments = factory, arguments
         self.actor: Actor | None = None
         self.failure: HarkenError | None = None
         try:
@@ -68,15 +71,36 @@ class ShardWorker:
 
     def commit(self, shard: int) -> dict[str, Any]:
         """Make one part; returns the number of rows and the causes of failed ones."""
-        if self.actor is None:
-            raise self.failure or RuntimeError("actor was not built")
+        if self.failure:
+            raise self.failure
         rows = self.source.rows(shard)
-        results = self.actor(rows)
-        if [row["id"] for row in results] != [row["id"] for row in rows]:
-            raise RuntimeError(f"{self.stage.name}: the actor dropped, added or reordered rows of shard {shard}")
-        write_parquet(self.stage.part(shard), results, self.schema)
+        mark = self.stage.mark(shard)
+        begun_before = mark.exists()
+        mark.parent.mkdir(parents=True, exist_ok=True)
+        mark.touch()
+        try:
+            results = self.isolated(rows) if begun_before else self.make(rows)
+            if [row["id"] for row in results] != [row["id"] for row in rows]:
+                raise RuntimeError(f"{self.stage.name}: the actor dropped, added or reordered rows of shard {shard}")
+            write_parquet(self.stage.part(shard), results, self.schema)
+        finally:
+            # An exception removes the mark as well; only the death of this process leaves it.
+            mark.unlink(missing_ok=True)
         causes = Counter(cause(row["error"]) for row in results if row["status"] == FAILED)
         return {"shard": shard, "rows": len(results), "causes": list(causes), "counts": list(causes.values())}
+
+    def make(self, rows: list[Row]) -> list[Row]:
+        """What the actor of this process makes of the rows."""
+        if self.actor is None:
+            self.actor = self.factory(**self.arguments)
+        return self.actor(rows)
+
+    def isolated(self, rows: list[Row]) -> list[Row]:
+        """What an actor in a child process makes of rows that a worker may have died on before."""
+        # Two loaded models may be more than a GPU holds.
+        self.actor = None
+        with IsolatedActor(self.factory, self.arguments) as actor:
+            return work_in_isolation(actor, rows, self.schema)
 
 
 def run_stage(
@@ -89,10 +113,12 @@ def run_stage(
     *,
     workers: int,
     gpus_per_worker: float = 0.0,
+    python: Path | None = None,
 ) -> dict[str, Any]:
     """Bring ``stage`` to completion and return its record (rows, failures by cause, seconds).
 
-    A complete stage returns at once without touching Ray; ``workers=0`` runs it in this process.
+    A complete stage returns at once without touching Ray; ``workers=0`` runs it in this process. ``python`` is the
+    interpreter of another environment for the workers (with the same Ray), for packages that cannot live in this one.
 
     Raises:
         HarkenError: bad input found by an actor, a full disk, or another driver already working on the stage.
@@ -110,7 +136,7 @@ def run_stage(
                 worker = (stage.absolute(), source, factory, dict(arguments), schema)
                 if workers:
                     connect(settings.cluster)
-                    summaries = _fan_out(missing, worker, min(workers, len(missing)), gpus_per_worker)
+                    summaries = _fan_out(missing, worker, min(workers, len(missing)), gpus_per_worker, python)
                 else:
                     summaries = _in_process(missing, worker)
                 for summary in summaries:
@@ -124,9 +150,10 @@ def run_stage(
 
 
 def _fan_out(
-    missing: Sequence[int], worker: tuple[Any, ...], pool: int, gpus_per_worker: float
+    missing: Sequence[int], worker: tuple[Any, ...], pool: int, gpus_per_worker: float, python: Path | None
 ) -> Iterator[dict[str, Any]]:
     # One block per shard keeps Ray Data from coalescing the tiny descriptors into one task.
+    environment = {"runtime_env": {"py_executable": str(python)}} if python else {}
     descriptors = ray.data.from_items([{"shard": shard} for shard in missing], override_num_blocks=len(missing))
     summaries = descriptors.map_batches(
         ShardWorker,
@@ -135,6 +162,7 @@ def _fan_out(
         compute=ActorPoolStrategy(size=pool),
         num_cpus=1,
         num_gpus=gpus_per_worker or None,
+        **environment,
     )
     yield from summaries.iter_rows()
 

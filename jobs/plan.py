@@ -16,12 +16,17 @@ from harken.records import fingerprint, read_manifest
 from harken.settings import PipelineSettings, VoiceSettings
 from harken.sources import Indices, Manifest, Parts
 from harken.stages import Stage
+from jobs.rounds import Round, retries
 
 # Raised by one when a stage's code changes what its rows hold, so that old outputs are not mistaken for new ones.
-REVISIONS = {"labels": 1, "speech": 1, "hypotheses": 1, "verdicts": 1, "finetune": 1, "evaluate": 1}
+REVISIONS = {"drafts": 1, "labels": 1, "speech": 2, "hypotheses": 1, "verdicts": 1, "finetune": 1, "evaluate": 1}
 
 # Settings that decide where and how fast a stage runs, never what it makes.
 WHERE_AND_HOW_FAST = {"workers", "device", "use_gpu", "gpus_per_worker", "batch_size"}
+# The same of an LLM's settings, and what is decided on its drafts later; an answer that was paid for stays good.
+LLM_WHERE_AND_HOW_FAST = {"base_url", "api_key_env", "limits", "asks", "near_duplicate", "token_limit_field"}
+
+HOW_A_BACKEND_IS_REACHED = {"api_key_env", "concurrency", "device", "python", "retries", "timeout_seconds"}
 
 MANIFEST_ROWS_PER_SHARD = 32
 
@@ -47,14 +52,34 @@ class Plan:
         self.output = settings.run.output
 
     @cached_property
+    def rounds(self) -> list[Round]:
+        """What an LLM is asked to write: the drafts of all rows, then each retry of failed ones that was begun."""
+        labels = self.settings.labels
+        if labels.writer != "llm" or labels.llm is None:
+            return []
+        content = {
+            **labels.model_dump(mode="json", exclude={*WHERE_AND_HOW_FAST, "llm", "coverage_k"}),
+            "llm": labels.llm.model_dump(mode="json", exclude=LLM_WHERE_AND_HOW_FAST),
+        }
+        digest = self._fingerprint("drafts", content, self._label_inputs(), self.settings.run.seed)
+        source = Indices(digest, self.settings.run.seed, labels.count, labels.rows_per_shard)
+        drafts = Round(self._stage("drafts", digest, source.shards()), source)
+        return [drafts, *retries(drafts.stage, labels.rows_per_shard)]
+
+    @cached_property
     def labels(self) -> Stage:
-        keywords, labels = self.settings.keywords, self.settings.labels
-        inputs = [file_digest(keywords.path), sorted(keywords.categories), file_digest(labels.seeds)]
-        digest = self._fingerprint("labels", _content(labels), inputs, self.settings.run.seed)
+        labels = self.settings.labels
+        if labels.llm and self.rounds:
+            written = [round.stage.fingerprint for round in self.rounds]
+            digest = self._fingerprint("labels", written, labels.llm.near_duplicate)
+            return self._stage("labels", digest, self.rounds[0].stage.shards)
+        content = labels.model_dump(mode="json", exclude={*WHERE_AND_HOW_FAST, "llm", "coverage_k"})
+        digest = self._fingerprint("labels", content, self._label_inputs(), self.settings.run.seed)
         return self._stage("labels", digest, Indices(digest, 0, labels.count, labels.rows_per_shard).shards())
 
     @property
     def label_source(self) -> Indices:
+        """The rows of the embedded writer."""
         labels = self.settings.labels
         return Indices(self.labels.fingerprint, self.settings.run.seed, labels.count, labels.rows_per_shard)
 
@@ -127,7 +152,8 @@ class Plan:
 
     def stages(self) -> list[Stage]:
         """Every stage in the order of the run."""
-        stages = [self.labels, *(speech.stage for speech in self.speeches())]
+        stages = [round.stage for round in self.rounds]
+        stages += [self.labels, *(speech.stage for speech in self.speeches())]
         stages += [self.hypotheses(self.speech, "base"), self.verdicts, self.finetune]
         sets = [speech for speech in (self.domain, self.general) if speech]
         stages += [self.hypotheses(speech, system) for speech in sets for system in ("base", "adapted")]
@@ -136,6 +162,10 @@ class Plan:
     def adapted_model(self) -> Path:
         """The merged Whisper folder that fine-tuning leaves."""
         return self.finetune.directory / "merged"
+
+    def _label_inputs(self) -> list[object]:
+        keywords = self.settings.keywords
+        return [file_digest(keywords.path), sorted(keywords.categories), file_digest(self.settings.labels.seeds)]
 
     def _manifest_speech(self, name: str, path: Path | None, voices: VoiceSettings) -> Speech | None:
         if path is None:
@@ -146,10 +176,16 @@ class Plan:
         return Speech(self._stage(name, digest, source.shards()), source, voices)
 
     def _speech_fingerprint(self, texts: str, voices: VoiceSettings) -> str:
-        speech = self.settings.speech.model_dump(mode="json", exclude={"workers", "voices"})
+        speech = self.settings.speech
+        content = speech.model_dump(mode="json", exclude={"voices", "workers", "gpus_per_worker", speech.backend})
+        options = getattr(speech, speech.backend, None)
+        if options is not None:
+            content[speech.backend] = options.model_dump(mode="json", exclude=HOW_A_BACKEND_IS_REACHED)
         lexicon = self.settings.keywords.pronunciations
+        references = speech.chattts.references.values() if speech.chattts else ()
         inputs = [texts, file_digest(lexicon) if lexicon else None]
-        return self._fingerprint("speech", speech, voices.model_dump(mode="json"), inputs, self.settings.run.seed)
+        inputs += [file_digest(reference.audio) for reference in references]
+        return self._fingerprint("speech", content, voices.model_dump(mode="json"), inputs, self.settings.run.seed)
 
     def _base_model(self) -> str:
         return model_digest(self.settings.model)
@@ -166,7 +202,14 @@ def _content(section: BaseModel) -> Mapping[str, Any]:
     return section.model_dump(mode="json", exclude=set(WHERE_AND_HOW_FAST))
 
 
-_JOBS = {"labels": "labels", "speech": "speech", "hypotheses": "judge", "verdicts": "judge", "finetune": "finetune"}
+_JOBS = {
+    "drafts": "labels",
+    "labels": "labels",
+    "speech": "speech",
+    "hypotheses": "judge",
+    "verdicts": "judge",
+    "finetune": "finetune",
+}
 
 
 def require(stages: Sequence[Stage]) -> None:

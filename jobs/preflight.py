@@ -54,11 +54,16 @@ def _check_manifests(settings: PipelineSettings) -> None:
 
 def _check_voices(settings: PipelineSettings) -> None:
     from actors.pronunciation import load_pronunciations
-    from actors.speaker import build_synthesizer, check_speakers
+    from actors.tts.backends import build_synthesizer, check_voices
 
+    chattts = settings.speech.chattts
+    if chattts and chattts.python and not os.access(chattts.python, os.X_OK):
+        # Ray would wait for such a worker for ever.
+        remedy = "It is no program here: give the interpreter of ChatTTS's environment, the same path on every node."
+        raise HarkenError("speech.chattts.python", str(chattts.python), remedy)
     synthesizer = build_synthesizer(settings.speech)
     for voices in (settings.speech.voices, settings.evaluate.voices):
-        check_speakers(synthesizer, voices)
+        check_voices(synthesizer, voices)
     if settings.keywords.pronunciations:
         load_pronunciations(settings.keywords.pronunciations)
 

@@ -33,8 +33,18 @@ def speak(settings: PipelineSettings, speech: Speech) -> dict[str, Any]:
         "voices": speech.voices,
         "pronunciations": load_pronunciations(lexicon) if lexicon else {},
     }
-    workers = settings.speech.workers
-    return run_stage(settings, speech.stage, speech.source, Speaker, arguments, SPEECH_SCHEMA, workers=workers)
+    chattts = settings.speech.chattts
+    return run_stage(
+        settings,
+        speech.stage,
+        speech.source,
+        Speaker,
+        arguments,
+        SPEECH_SCHEMA,
+        workers=settings.speech.workers,
+        gpus_per_worker=settings.speech.gpus_per_worker,
+        python=chattts.python if chattts else None,
+    )
 
 
 def main(settings: PipelineSettings) -> None:

@@ -13,6 +13,7 @@ import functools
 import os
 import tempfile
 import threading
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -193,6 +194,11 @@ class Engine:
         return [unit for unit in (word.strip("',%=|-") for word in words) if unit and not unit.startswith("(")]
 
 
+def _is_read(character: str) -> bool:
+    """True for letters, digits and symbols; marks, spaces and punctuation may be silent."""
+    return unicodedata.category(character)[0] in "LNS"
+
+
 class EspeakSynthesizer:
     """espeak-ng as a `Synthesizer`. The wave depends on the request alone, not on the order or the process."""
 
@@ -200,6 +206,8 @@ class EspeakSynthesizer:
         if not 8_000 <= sample_rate <= 48_000:
             raise HarkenError("espeak-ng sample rate", sample_rate, "Use 8000 to 48000 Hz")
         self.sample_rate = sample_rate
+        # voice language -> character -> whether it is heard at all
+        self._heard: dict[str, dict[str, bool]] = {}
 
     def capabilities(self) -> Capabilities:
         return Capabilities(
@@ -209,12 +217,24 @@ class EspeakSynthesizer:
             per_row_seed=True,
             sample_rate=self.sample_rate,
             max_characters=10_000,
-            licence=Licence(code="GPL-3.0-or-later", weights="GPL-3.0-or-later", output_use="unrestricted"),
+            licence=Licence("GPL-3.0-or-later", "GPL-3.0-or-later", output_use="unrestricted", commercial=True),
+            adjusts=frozenset({"rate", "pitch", "intonation"}),
         )
 
     def speakers(self) -> list[str]:
         """The Mandarin voices (which read Latin words as English). Any other `LANGUAGE+VARIANT` works as well."""
         return [MANDARIN, *(voice_name(variant) for variant in variants())]
+
+    def unreadable(self, request: SpeechRequest) -> list[str]:
+        """Letters, digits and symbols that make no sound of their own in the voice's language (emoji, for one)."""
+        voice = request.speaker.partition("+")[0]
+        heard = self._heard.setdefault(voice, {})
+        characters = [character for character in dict.fromkeys(request.text_spoken) if _is_read(character)]
+        unknown = [character for character in characters if character not in heard]
+        if unknown:
+            with Engine() as engine:
+                heard.update({character: bool(engine.phonemes(character, voice)) for character in unknown})
+        return [character for character in characters if not heard[character]]
 
     def synthesize(self, requests: Sequence[SpeechRequest]) -> list[SpeechResult]:
         settings = [self._settings(request) for request in requests]

@@ -46,11 +46,15 @@ class FliteSynthesizer:
             per_row_seed=False,
             sample_rate=self.sample_rate,
             max_characters=2_000,
-            licence=Licence(code="BSD-style (CMU)", weights="BSD-style (CMU)", output_use="unrestricted"),
+            licence=Licence("BSD-style (CMU)", "BSD-style (CMU)", output_use="unrestricted", commercial=True),
+            adjusts=frozenset({"rate", "pitch"}),
         )
 
     def speakers(self) -> list[str]:
         return list(VOICES)
+
+    def unreadable(self, request: SpeechRequest) -> list[str]:
+        return [character for character in dict.fromkeys(request.text_spoken) if not character.isascii()]
 
     def synthesize(self, requests: Sequence[SpeechRequest]) -> list[SpeechResult]:
         for request in requests:

@@ -8,6 +8,9 @@ from typing import Protocol
 
 import numpy as np
 
+CONTROLS = frozenset({"preset", "clone", "instruct", "phoneme"})
+ADJUSTMENTS = frozenset({"rate", "pitch", "intonation", "accent"})
+
 
 @dataclass(frozen=True)
 class SpeechRequest:
@@ -15,8 +18,8 @@ class SpeechRequest:
 
     `text_label` is what a recogniser should write, `text_spoken` what the voice is given to read (they differ when
     a term has a spelled-out pronunciation). `rate` multiplies the voice's normal speed. `pitch` is in semitones
-    around the voice's normal pitch. `style` holds settings that only one backend knows; a backend raises
-    `HarkenError` for a key it does not know.
+    around the voice's normal pitch. `accent` names an accent or dialect, "" is the voice's own. `style` holds
+    settings that only one backend knows; a backend raises `HarkenError` for a key it does not know.
     """
 
     id: str
@@ -26,6 +29,7 @@ class SpeechRequest:
     rate: float = 1.0
     pitch: float = 0.0
     seed: int = 0
+    accent: str = ""
     style: Mapping[str, float | str] = field(default_factory=dict)
 
 
@@ -46,16 +50,28 @@ class SpeechResult:
 
 @dataclass(frozen=True)
 class Licence:
-    """SPDX names (or a plain phrase) for the backend's code and weights, and what the audio may be used for."""
+    """SPDX names (or a plain phrase) for the backend's code and weights, and what the audio may be used for.
+
+    `commercial` says whether the audio may be used commercially; None when that is not known.
+    """
 
     code: str
     weights: str
     output_use: str
+    commercial: bool | None = None
 
 
 @dataclass(frozen=True)
 class Capabilities:
-    """What a backend can do. `control` is a subset of {"preset", "clone", "instruct", "phoneme"}."""
+    """What a backend can do, declared before anything is spoken.
+
+    `languages` is empty when it is not known. `accents` maps a speaker to the accent or dialect its voice has; with
+    "accent" in `adjusts` one may be asked for per request. `control` is a subset of `CONTROLS`: how a voice is
+    chosen. `adjusts` is a subset of `ADJUSTMENTS`: what a request may vary. `per_row_speaker` and `per_row_seed` say
+    whether the requests of one call may differ in them; without `per_row_seed` a row's audio depends on the rows
+    beside it (or, for a server, on the server). `any_speaker`: names beyond `speakers()` are voices too.
+    `sample_rate` is in Hz, 0 when each result states its own.
+    """
 
     languages: frozenset[str]
     control: frozenset[str]
@@ -64,6 +80,13 @@ class Capabilities:
     sample_rate: int
     max_characters: int
     licence: Licence
+    accents: Mapping[str, str] = field(default_factory=dict)
+    adjusts: frozenset[str] = frozenset()
+    any_speaker: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.control <= CONTROLS or not self.adjusts <= ADJUSTMENTS:
+            raise ValueError(f"unknown control or adjustment in {sorted(self.control)}, {sorted(self.adjusts)}")
 
 
 class Synthesizer(Protocol):
@@ -73,5 +96,9 @@ class Synthesizer(Protocol):
     def capabilities(self) -> Capabilities: ...
 
     def speakers(self) -> list[str]: ...
+
+    def unreadable(self, request: SpeechRequest) -> list[str]:
+        """The characters (or words) of `text_spoken` that the backend would leave out, each once, in order."""
+        ...
 
     def synthesize(self, requests: Sequence[SpeechRequest]) -> list[SpeechResult]: ...

@@ -11,18 +11,27 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_a_term_is_respelled_wherever_and_however_it_is_written() -> None:
-    pronouncer = Pronouncer({"speedy 20": "speedy 二十", "lv": "l v"})
-    assert pronouncer.respell("喜欢Speedy20和LV。") == "喜欢speedy 二十和l v。"
-    assert pronouncer.respell("喜欢健身") == "喜欢健身"
+    pronouncer = Pronouncer({"speedy 20": ["speedy 二十"], "lv": ["l v"]})
+    assert pronouncer.respell("喜欢Speedy20和LV。", "row") == "喜欢speedy 二十和l v。"
+    assert pronouncer.respell("喜欢健身", "row") == "喜欢健身"
+
+
+def test_every_reading_of_a_term_is_drawn_and_a_row_keeps_its_own() -> None:
+    pronouncer = Pronouncer({"speedy 20": ["speedy 二十", "speedy twenty"], "Speedy20": ["speedy two zero"]})
+    spoken = [pronouncer.respell("speedy 20和Speedy 20", f"row-{index}") for index in range(40)]
+    assert spoken == [pronouncer.respell("speedy 20和Speedy 20", f"row-{index}") for index in range(40)]
+    readings = [tuple(text.split("和")) for text in spoken]
+    assert all(first == second for first, second in readings)
+    assert {first for first, _ in readings} == {"speedy 二十", "speedy twenty", "speedy two zero"}
 
 
 def test_a_term_inside_a_longer_word_is_left_alone() -> None:
-    assert Pronouncer({"lv": "l v"}).respell("silver") == "silver"
+    assert Pronouncer({"lv": ["l v"]}).respell("silver", "row") == "silver"
 
 
 def test_the_examples_load() -> None:
     spoken = load_pronunciations(ROOT / "examples/luxury/pronunciations.csv")
-    assert spoken["speedy 20"] != "speedy 20"
+    assert spoken["speedy 20"] == ("speedy 二十",)
 
 
 @pytest.mark.parametrize(
@@ -31,7 +40,7 @@ def test_the_examples_load() -> None:
         ("word,sound\na,b\n", "term,spoken"),
         ("", "term,spoken"),
         ("term,spoken\nspeedy 20,\n", "line 2"),
-        ("term,spoken\na,b\na,c\n", "line 3"),
+        ("term,spoken\na,b\na,c\na,b\n", "line 4"),
     ],
 )
 def test_a_broken_file_names_the_place(tmp_path: Path, text: str, part: str) -> None:

@@ -16,7 +16,7 @@ from harken.settings import AugmentationSettings, SpeechSettings, VoiceSettings
 VOICES = VoiceSettings(speakers=("cmn", "cmn+f2", "cmn+m3"))
 
 
-def speaker(max_seconds: float = 30.0, pronunciations: dict[str, str] | None = None) -> Speaker:
+def speaker(max_seconds: float = 30.0, pronunciations: dict[str, list[str]] | None = None) -> Speaker:
     settings = SpeechSettings(voices=VOICES, max_seconds=max_seconds)
     return Speaker(settings, VOICES, pronunciations or {})
 
@@ -46,7 +46,7 @@ def test_speech_depends_on_the_row_alone() -> None:
 
 
 def test_the_label_stays_while_the_spoken_text_is_respelled() -> None:
-    row = speaker(pronunciations={"speedy 20": "speedy 二十"})([{"id": "a", "text": "喜欢Speedy20系列"}])[0]
+    row = speaker(pronunciations={"speedy 20": ["speedy 二十"]})([{"id": "a", "text": "喜欢Speedy20系列"}])[0]
     assert row["text"] == "喜欢Speedy20系列"
     assert row["text_spoken"] == "喜欢speedy 二十系列"
 
@@ -60,6 +60,30 @@ def test_speech_that_does_not_fit_is_failed_with_its_length() -> None:
     row = speaker(max_seconds=1.0)([{"id": "a", "text": "喜欢健身" * 10}])[0]
     assert row["status"] == FAILED
     assert row["error"].startswith("too long:")
+
+
+def test_characters_that_would_be_left_out_fail_the_row_before_it_is_spoken() -> None:
+    rows = speaker()([{"id": "a", "text": "喜欢健身😀"}, {"id": "b", "text": "喜欢Hermès的22款 ㎡"}])
+    assert [row["status"] for row in rows] == [FAILED, OK]
+    assert rows[0]["error"].startswith("unreadable:")
+    assert "U+1F600" in rows[0]["error"]
+    assert rows[0]["text"] == "喜欢健身😀"
+
+
+def test_a_text_longer_than_the_backend_takes_fails_its_row() -> None:
+    row = speaker()([{"id": "a", "text": "喜欢健身" * 3000}])[0]
+    assert row["error"] == "too long: 12000 characters of at most 10000"
+
+
+def test_a_variation_that_the_backend_cannot_make_is_an_error() -> None:
+    voices = VoiceSettings(speakers=("cmn",), accents=("shanghai",))
+    with pytest.raises(HarkenError, match=r"voices\.accents.*leave"):
+        Speaker(SpeechSettings(voices=voices), voices, {})
+
+
+def test_a_language_that_the_backend_does_not_speak_is_named_with_near_ones() -> None:
+    with pytest.raises(HarkenError, match=r"speech\.language: 'cmm'.*cmn"):
+        Speaker(SpeechSettings(voices=VOICES, language="cmm"), VOICES, {})
 
 
 def test_a_text_with_nothing_to_say_fails_its_row_only() -> None:

@@ -71,3 +71,15 @@ def test_the_root_of_a_wrapped_failure_is_found() -> None:
         wrapped.cause = failure  # type: ignore[attr-defined]
         assert find_harken_error(wrapped) is root
     assert find_harken_error(RuntimeError("nothing inside")) is None
+
+
+def test_switches_reach_the_job_by_name(config: str) -> None:
+    seen: list[tuple[bool, bool]] = []
+
+    def job(settings: Settings, dry_run: bool, retry_failed: bool) -> None:
+        seen.append((dry_run, retry_failed))
+
+    switches = {"dry_run": "only tell", "retry_failed": "again"}
+    run_job(job, Settings, "", ["--config", config], switches)
+    run_job(job, Settings, "", ["--config", config, "--retry-failed"], switches)
+    assert seen == [(False, False), (False, True)]

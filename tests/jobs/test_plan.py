@@ -72,6 +72,35 @@ def test_a_setting_touches_its_stages_and_no_others(project: Path, override: str
     assert {name for name in STAGES if before[name] != after[name]} == CHANGES[override]
 
 
+LLM = (
+    "labels.writer=llm",
+    "labels.llm={base_url: 'http://127.0.0.1:1/v1', model: m, limits: {price_in: 1}}",
+)
+LLM_CHANGES = {
+    "labels.llm.model=n": {"drafts", "labels"},
+    "labels.llm.temperature=0.5": {"drafts", "labels"},
+    "labels.llm.characters=[4, 60]": {"drafts", "labels"},
+    "labels.llm.near_duplicate=0.9": {"labels"},
+    "labels.llm.base_url=http://127.0.0.1:2/v1": set(),
+    "labels.llm.limits.spend_cap=3": set(),
+    "labels.coverage_k=9": set(),
+    "labels.workers=4": set(),
+}
+
+
+@pytest.mark.parametrize("override", LLM_CHANGES)
+def test_labels_that_were_paid_for_are_asked_for_again_only_when_they_would_differ(
+    project: Path, override: str
+) -> None:
+    def stages(*overrides: str) -> dict[str, str]:
+        plan = Plan(load_config("configs/demo.yaml", overrides, PipelineSettings))
+        return {stage.name: stage.fingerprint for stage in plan.stages()[:2]}
+
+    before, after = stages(*LLM), stages(*LLM, override)
+    assert set(before) == {"drafts", "labels"}
+    assert {name for name in before if before[name] != after[name]} == LLM_CHANGES[override]
+
+
 def test_a_changed_input_file_touches_what_reads_it(project: Path) -> None:
     before = fingerprints()
     with (project / "examples/general/train.jsonl").open("a", encoding="utf-8") as lines:
@@ -96,3 +125,30 @@ def test_a_job_whose_input_stage_is_missing_says_which_job_to_run(project: Path)
     plan = Plan(load_config("configs/demo.yaml", [], PipelineSettings))
     with pytest.raises(HarkenError, match=r"python -m jobs\.labels"):
         require([plan.labels])
+
+
+SERVED = "speech={backend: openai, voices: {speakers: [anna]}, openai: {base_url: 'http://tts/v1', model: m}}"
+
+
+@pytest.mark.parametrize(
+    ("override", "same"),
+    [
+        ("speech.openai.concurrency=9", True),
+        ("speech.openai.api_key_env=OTHER", True),
+        ("speech.gpus_per_worker=0.5", True),
+        ("speech.openai.model=n", False),
+        ("speech.voices.accents=[shanghai]", False),
+    ],
+)
+def test_speech_is_made_again_only_for_what_is_heard(project: Path, override: str, same: bool) -> None:
+    assert (fingerprints(SERVED)["speech"] == fingerprints(SERVED, override)["speech"]) is same
+
+
+def test_a_changed_reference_recording_makes_the_speech_again(project: Path) -> None:
+    recording = project / "anna.wav"
+    recording.write_bytes(b"one")
+    reference = "{anna: {audio: anna.wav, text: x}}"
+    settings = f"speech={{backend: chattts, voices: {{speakers: [anna]}}, chattts: {{references: {reference}}}}}"
+    before = fingerprints(settings)["speech"]
+    recording.write_bytes(b"two")
+    assert fingerprints(settings)["speech"] != before

@@ -1,0 +1,48 @@
+"""The LLM budget of a whole run, kept where every worker reaches it."""
+
+from pathlib import Path
+
+import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from actors.budget import Allowance, Budget, LocalAllowance, Permit
+from actors.ledger import account
+from harken.settings import PipelineSettings
+from jobs.cluster import connect
+
+
+class SharedAllowance:
+    """A worker's way to the one budget, which lives in an actor beside the driver and ends with it."""
+
+    def __init__(self, budget: ray.actor.ActorHandle) -> None:
+        self.budget = budget
+
+    async def reserve(self, ticket: str, tokens: int, cost: float, seconds: float) -> Permit:
+        return await self.budget.reserve.remote(ticket, tokens, cost, seconds)
+
+    async def settle(self, ticket: str, tokens: int, cost: float) -> None:
+        await self.budget.settle.remote(ticket, tokens, cost)
+
+    async def hold(self, seconds: float) -> None:
+        await self.budget.hold.remote(seconds)
+
+
+def open_allowance(settings: PipelineSettings, drafts: Path) -> Allowance:
+    """The run's budget, less what the ledgers under ``drafts`` say was spent; local when there are no workers."""
+    labels = settings.labels
+    assert labels.llm is not None
+    spent = account(drafts).cost_at_most
+    if not labels.workers:
+        return LocalAllowance(Budget.of(labels.llm.limits, spent))
+    connect(settings.cluster)
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    budget = ray.remote(Budget).options(num_cpus=0, scheduling_strategy=here)
+    # Waiting happens in the workers: the actor only answers, so that thousands of requests share it.
+    return SharedAllowance(
+        budget.remote(
+            requests_per_minute=labels.llm.limits.requests_per_minute,
+            tokens_per_minute=labels.llm.limits.tokens_per_minute,
+            spend_cap=labels.llm.limits.spend_cap,
+            spent=spent,
+        )
+    )

@@ -1,0 +1,26 @@
+"""An actor that dies on some rows; a module of its own, so that a child process imports little."""
+
+import os
+import signal
+from pathlib import Path
+
+from harken.records import OK, Row
+
+
+class Fragile:
+    """Dies on the rows of ``deadly``; a file per try tells how often. ``once``: only while its file is not there."""
+
+    def __init__(self, deadly: tuple[int, ...], tries: str, once: bool = False, dies_at_once: bool = False) -> None:
+        if dies_at_once:
+            os.kill(os.getpid(), signal.SIGKILL)
+        self.deadly, self.tries, self.once = deadly, Path(tries), once
+
+    def __call__(self, rows: list[Row]) -> list[Row]:
+        print("noise that must not get between the answers")
+        for row in rows:
+            if row["index"] in self.deadly:
+                known = len(list(self.tries.iterdir()))
+                if not (self.once and known):
+                    (self.tries / f"{known}-{row['index']}").touch()
+                    os.kill(os.getpid(), signal.SIGSEGV)
+        return [row | {"process": os.getpid(), "status": OK, "error": None} for row in rows]
