@@ -138,8 +138,8 @@ def test_settings_of_the_endpoint_do_not_touch_the_embedded_writers_labels(tmp_p
             tmp_path,
             "labels.writer=slots",
             "labels.coverage_k=9",
-            "labels.count=960",
-            "labels.rows_per_shard=64",
+            f"labels.count={plain.labels.count}",
+            f"labels.rows_per_shard={plain.labels.rows_per_shard}",
         )
     assert Plan(plain).labels.fingerprint == Plan(other).labels.fingerprint
     assert Plan(plain).stages()[0].name == "labels"
