@@ -130,8 +130,9 @@ def test_a_distilled_replay_asks_for_nothing_until_the_model_has_changed(make_ta
     first = len(trained.corpus.train)
     replayed, synthetic = [first, first + 1], [0, 1]
     assert trained._loss(replayed, False).item() == pytest.approx(0.0, abs=1e-3)
+    # Other rows beside them pad them to another length, which the encoder hears; their text would double the loss.
     both = trained._loss(synthetic + replayed, False).item()
-    assert both == pytest.approx(trained._loss(synthetic, False).item(), rel=1e-3)
+    assert both == pytest.approx(trained._loss(synthetic, False).item(), rel=0.05)
     for _ in range(3):
         trained.step()
     assert trained._loss(replayed, False).item() > 0.01

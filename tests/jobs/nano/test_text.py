@@ -95,7 +95,7 @@ def test_the_general_examples_are_kept_out_of_training():
         lines = (ROOT / "examples" / "general" / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()
         texts[name] = {json.loads(line)["text"] for line in lines}
         assert {split_of(text) for text in texts[name]} == {f"general-{name}"}
-    assert len(texts["train"]) == 600
+    assert len(texts["train"]) == 1600
     assert len(texts["test"]) == 200
     assert not texts["train"] & texts["test"]
 
