@@ -22,6 +22,7 @@ from actors.budget import Allowance, cost, estimated_tokens, most_tokens
 from actors.ledger import Answer, Ledger
 from harken.errors import HarkenError
 from harken.settings import LlmSettings
+from harken.stages import cause
 
 SPEND_CAP = "spend cap"
 RATE_LIMITED = "rate limited"
@@ -108,7 +109,7 @@ class Completions:
                 await self.allowance.hold(min(failure.retry_after, LONGEST_RETRY_AFTER))
             raise
         except (AskError, HarkenError) as failure:
-            ledger.failed(request, attempt, str(failure).split(":", 1)[0], 0.0)
+            ledger.failed(request, attempt, cause(str(failure)), 0.0)
             await self.allowance.settle(ticket, 0, 0.0)
             if isinstance(failure, HarkenError):
                 self.fatal = failure

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from actors.schedule import Targets
 from harken.keywords import KeywordMatcher
-from harken.text import characters, is_han, normalise
+from harken.text import bare, is_han
 
 # What may be spoken or tells a voice where to pause; characters of the seeds and keywords are allowed as well.
 PUNCTUATION = frozenset(" ,.!?;:'\"-/%&+()~，。！？；：、（）“”‘’《》—…·～％")
@@ -37,8 +37,8 @@ class LabelInspector:
         sentences = list(sentences)
         known = "".join([*sentences, *(keyword.term for keyword in matcher.keywords)])
         self.allowed = PUNCTUATION | set(unicodedata.normalize("NFC", known))
-        self.seeds = {_bare(sentence) for sentence in sentences}
-        words = _bare(instruction)
+        self.seeds = {bare(sentence) for sentence in sentences}
+        words = bare(instruction)
         self.echoes = {words[start : start + ECHO_CHARACTERS] for start in range(len(words) - ECHO_CHARACTERS + 1)}
 
     def inspect(self, text: str, claimed: Sequence[str], targets: Targets) -> tuple[list[dict[str, str]], str | None]:
@@ -53,15 +53,15 @@ class LabelInspector:
         return keywords, self._objection(text, claimed, targets, {term for term, _ in found})
 
     def _objection(self, text: str, claimed: Sequence[str], targets: Targets, found: set[str]) -> str | None:
-        bare = _bare(text)
+        content = bare(text)
         if REFUSAL.search(text.strip()):
             return f"refusal: {text[:60]}"
-        if bare in self.seeds:
+        if content in self.seeds:
             return "prompt echo: the label is one of the seed sentences"
-        if any(bare[start : start + ECHO_CHARACTERS] in self.echoes for start in range(len(bare))):
+        if any(content[start : start + ECHO_CHARACTERS] in self.echoes for start in range(len(content))):
             return f"prompt echo: {text[:60]}"
-        if not self.least <= len(bare) <= self.most:
-            return f"length: {len(bare)} characters, {self.least} to {self.most} are allowed"
+        if not self.least <= len(content) <= self.most:
+            return f"length: {len(content)} characters, {self.least} to {self.most} are allowed"
         if strange := sorted({character for character in text if not self._is_allowed(character)}):
             return f"character set: {' '.join(map(repr, strange[:5]))}"
         if missing := [keyword.term for keyword in targets if keyword.term not in found]:
@@ -78,8 +78,4 @@ class LabelInspector:
     def _contains(self, text: str, claim: str, found: set[str]) -> bool:
         """True when the claimed term is in the text; a claim that is no term of the vocabulary is read literally."""
         terms = {mention.term for mention in self.matcher.find(claim)}
-        return terms <= found if terms else _bare(claim) in _bare(text)
-
-
-def _bare(text: str) -> str:
-    return characters(normalise(text))
+        return terms <= found if terms else bare(claim) in bare(text)

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from harken.metrics.error_rates import character_error_rate
 from harken.records import FAILED, Row
-from harken.text import characters, normalise
+from harken.text import bare
 
 KEEP = "keep"
 REJECT = "reject"
@@ -43,7 +43,7 @@ class Judge:
 
     def __init__(self, threshold: float, test_texts: Iterable[str] = ()) -> None:
         self.threshold = threshold
-        self.test_texts = {_bare(text) for text in test_texts}
+        self.test_texts = {bare(text) for text in test_texts}
 
     def __call__(self, rows: list[Row]) -> list[Row]:
         return [self.judge(row) for row in rows]
@@ -62,13 +62,13 @@ class Judge:
         verdict |= {
             "cer": cer,
             "loop": loop is not None,
-            "characters_per_second": len(_bare(text)) / row["duration"] if row["duration"] else None,
+            "characters_per_second": len(bare(text)) / row["duration"] if row["duration"] else None,
         }
         reason = self._objection(text, cer, loop, row["truncated"])
         return verdict | {"verdict": REJECT if reason else KEEP, "reason": reason}
 
     def _objection(self, text: str, cer: float, loop: str | None, truncated: bool) -> str | None:
-        if _bare(text) in self.test_texts:
+        if bare(text) in self.test_texts:
             return "test sentence: a held-out set says the same"
         if loop:
             return f"loop: {loop}"
@@ -88,13 +88,9 @@ def find_loop(hypothesis: str, reference: str = "") -> str | None:
         >>> find_loop("可推荐男装装装装装", "可推荐男装")
         '装 x 5'
     """
-    spoken = _bare(reference)
+    spoken = bare(reference)
     for pattern in _LOOPS:
-        for match in pattern.finditer(_bare(hypothesis)):
+        for match in pattern.finditer(bare(hypothesis)):
             if match.group(0) not in spoken:
                 return f"{match.group(1)} x {len(match.group(0)) // len(match.group(1))}"
     return None
-
-
-def _bare(text: str) -> str:
-    return characters(normalise(text))

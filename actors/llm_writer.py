@@ -1,7 +1,6 @@
 """The label writer that asks an LLM: many requests in flight, several labels in each, every one inspected."""
 
 import asyncio
-import os
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,15 +9,15 @@ from typing import Any
 from actors.answers import RESPONSE_FORMATS, read_labels
 from actors.budget import Allowance, Budget, LocalAllowance
 from actors.completion import AskError, Completions
+from actors.credentials import api_key
 from actors.inspection import LabelInspector
 from actors.ledger import Answer, Ledger
 from actors.prompts import SeedSentence
 from actors.requests import LabelRequest, RequestBuilder
 from actors.schedule import Targets
-from harken.errors import HarkenError
 from harken.keywords import Keyword, KeywordMatcher
 from harken.records import FAILED, OK, Row, fingerprint
-from harken.settings import LabelSettings, LlmSettings
+from harken.settings import LabelSettings
 
 BACKEND = "llm"
 # The frame of an answer around its labels.
@@ -59,7 +58,7 @@ class LlmWriter:
         )
         self.ledger = ledger
         self.allowance = allowance or LocalAllowance(Budget.of(self.llm.limits, spent=0.0))
-        self.api_key = read_api_key(self.llm)
+        self.api_key = api_key(self.llm.api_key_env, "labels.llm.api_key_env")
         # Kept over shards: an endpoint that is down may not get enough requests from one of them to be found out.
         self.failures_in_a_row = 0
 
@@ -161,25 +160,6 @@ class _Draft:
             "status": FAILED if self.error else OK,
             "error": self.error,
         }
-
-
-def read_api_key(llm: LlmSettings) -> str:
-    """The endpoint's key, from the environment.
-
-    Raises:
-        HarkenError: the variable is not set on this machine.
-    """
-    if llm.api_key_env is None:
-        # The client insists on a key; servers without keys do not look at it.
-        return "none"
-    key = os.environ.get(llm.api_key_env, "").strip()
-    if not key:
-        remedy = (
-            "It holds the endpoint's key and is not set here: export it before the job (for ray job submit, in "
-            "env_vars of --runtime-env-json), or set labels.llm.api_key_env to null for a server without keys."
-        )
-        raise HarkenError("environment variable", llm.api_key_env, remedy)
-    return key
 
 
 def _share(total: int, place: int, sharers: int) -> int:

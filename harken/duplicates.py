@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from harken.keywords import KeywordMatcher
-from harken.text import characters, normalise
+from harken.text import bare
 
 GRAM = 3
 # Stands for a keyword and for the edges; no text that was normalised holds it.
@@ -26,7 +26,7 @@ def masked(text: str, matcher: KeywordMatcher) -> str:
     for mention in matcher.find(text):
         pieces.append(text[position : mention.start])
         position = mention.end
-    return _MASK.join(characters(normalise(piece)) for piece in [*pieces, text[position:]])
+    return _MASK.join(bare(piece) for piece in [*pieces, text[position:]])
 
 
 def grams(text: str) -> set[str]:

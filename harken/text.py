@@ -146,6 +146,11 @@ def characters(normalised: str) -> str:
     return normalised.replace(" ", "")
 
 
+def bare(text: str) -> str:
+    """Raw text as it is compared: its normalised characters without spaces."""
+    return characters(normalise(text))
+
+
 def join_han(normalised: str) -> str:
     """Normalised text without the spaces beside Han characters, so that punctuation cannot change the words."""
     return _SPACE_BESIDE_HAN.sub("", normalised)

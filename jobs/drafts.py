@@ -8,8 +8,9 @@ driver: near-duplicates get their verdict in the label stage, which is cheap and
 from collections import Counter
 from typing import Any
 
+from actors.credentials import api_key
 from actors.ledger import FOLDER, account
-from actors.llm_writer import LlmWriter, read_api_key
+from actors.llm_writer import LlmWriter
 from actors.prompts import SeedSentence
 from actors.schedule import KeywordSchedule
 from actors.verdicts import DuplicateVerdicts, find_duplicates
@@ -34,7 +35,7 @@ def write_drafts(plan: Plan, seeds: list[SeedSentence], keywords: list[Keyword])
     if all(round.stage.complete() for round in plan.rounds):
         return
     assert labels.llm is not None
-    read_api_key(labels.llm)
+    api_key(labels.llm.api_key_env, "labels.llm.api_key_env")
     allowance = open_allowance(settings, drafts.directory)
     try:
         for round in plan.rounds:

@@ -58,7 +58,7 @@ class Plan:
         if labels.writer != "llm" or labels.llm is None:
             return []
         content = {
-            **labels.model_dump(mode="json", exclude={*WHERE_AND_HOW_FAST, "llm", "coverage_k"}),
+            **_content(labels, "llm", "coverage_k"),
             "llm": labels.llm.model_dump(mode="json", exclude=LLM_WHERE_AND_HOW_FAST),
         }
         digest = self._fingerprint("drafts", content, self._label_inputs(), self.settings.run.seed)
@@ -73,7 +73,7 @@ class Plan:
             written = [round.stage.fingerprint for round in self.rounds]
             digest = self._fingerprint("labels", written, labels.llm.near_duplicate)
             return self._stage("labels", digest, self.rounds[0].stage.shards)
-        content = labels.model_dump(mode="json", exclude={*WHERE_AND_HOW_FAST, "llm", "coverage_k"})
+        content = _content(labels, "llm", "coverage_k")
         digest = self._fingerprint("labels", content, self._label_inputs(), self.settings.run.seed)
         return self._stage("labels", digest, Indices(digest, 0, labels.count, labels.rows_per_shard).shards())
 
@@ -197,9 +197,9 @@ class Plan:
         return Stage.under(self.output, name, digest, shards)
 
 
-def _content(section: BaseModel) -> Mapping[str, Any]:
-    """The settings that decide what a stage makes."""
-    return section.model_dump(mode="json", exclude=set(WHERE_AND_HOW_FAST))
+def _content(section: BaseModel, *without: str) -> Mapping[str, Any]:
+    """The settings that decide what a stage makes, less those named."""
+    return section.model_dump(mode="json", exclude={*WHERE_AND_HOW_FAST, *without})
 
 
 _JOBS = {

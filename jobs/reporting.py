@@ -27,7 +27,7 @@ from harken.report.data import (
     Utterance,
 )
 from harken.settings import PipelineSettings
-from harken.stages import Stage
+from harken.stages import Stage, cause
 from jobs.labels import coverage
 from jobs.plan import Plan
 from jobs.scoring import Scores
@@ -158,17 +158,13 @@ def _judge(plan: Plan) -> JudgeReport:
         cers=[row["cer"] for row in rows if row["cer"] is not None],
         threshold=plan.settings.judge.threshold,
         kept=sum(row["verdict"] == "keep" for row in rows),
-        rejected=dict(Counter(_reason(row) for row in rows if row["verdict"] != "keep").most_common()),
+        rejected=dict(Counter(cause(row["reason"]) for row in rows if row["verdict"] != "keep").most_common()),
         retention=[CategoryRetention(category, before[category], after[category]) for category in sorted(before)],
     )
 
 
 def _mentions(labels: Mapping[str, Row], rows: list[Row]) -> Counter[str]:
     return Counter(keyword["category"] for row in rows for keyword in labels[row["id"]]["keywords"])
-
-
-def _reason(row: Row) -> str:
-    return str(row["reason"] or "unknown").split(":")[0]
 
 
 def _training(plan: Plan) -> TrainingReport:

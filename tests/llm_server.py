@@ -48,7 +48,8 @@ class LlmServer:
     """Context manager; ``fault_rate`` of the requests fail, in equal parts by the given ``faults``.
 
     ``billed_in`` and ``billed_out`` count the tokens of every request that was worked on, also when the client
-    never saw the answer. Every answer takes ``pause_seconds``. ``script`` answers the first requests: a fault's
+    never saw the answer. Every answer takes ``pause_seconds``; the first ``together`` of them are held back until
+    all their requests are there, or for ``hang_seconds``. ``script`` answers the first requests: a fault's
     name, or the content of an answer.
     """
 
@@ -59,6 +60,7 @@ class LlmServer:
     script: list[str] = field(default_factory=list)
     hang_seconds: float = 8.0
     pause_seconds: float = 0.0
+    together: int = 1
     received: list[Received] = field(default_factory=list)
     billed_in: int = 0
     billed_out: int = 0
@@ -69,6 +71,7 @@ class LlmServer:
         self._draw = random.Random(self.seed)
         self._now = 0
         self._over = threading.Event()
+        self._gathered = threading.Event()
 
     def __enter__(self) -> "LlmServer":
         outer = self
@@ -119,7 +122,10 @@ class LlmServer:
             seed = self._draw.random()
             headers = {key.lower(): value for key, value in handler.headers.items()}
             self.received.append(Received(prompt, body, headers, time.monotonic(), fault))
+            if len(self.received) >= self.together:
+                self._gathered.set()
         try:
+            self._gathered.wait(self.hang_seconds)
             self._respond(handler, prompt, fault, "" if fault else scripted, seed)
         finally:
             with self._lock:

@@ -8,7 +8,6 @@ cannot be varied. `{rate}` is the row's rate factor times `rate_scale`, `{pitch}
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -20,7 +19,8 @@ from typing import BinaryIO
 
 import numpy as np
 
-from actors.tts.interface import Capabilities, Licence, SpeechRequest, SpeechResult
+from actors.tts.interface import Capabilities, SpeechRequest, SpeechResult
+from actors.tts.served import ServedModel
 from harken.audio import read_audio
 from harken.errors import HarkenError
 from harken.speech_settings import CommandSpeechSettings, placeholders
@@ -29,13 +29,13 @@ from harken.speech_settings import CommandSpeechSettings, placeholders
 _STDERR_BYTES = 2_000
 
 
-class CommandSynthesizer:
+class CommandSynthesizer(ServedModel):
     """A program as a `Synthesizer`; raises `HarkenError` at construction when it is not there."""
 
     def __init__(self, settings: CommandSpeechSettings, language: str) -> None:
+        super().__init__(settings)
         self.settings, self.language = settings, language
         self._uses = placeholders(settings.command)
-        self._drops = re.compile(settings.drops) if settings.drops else None
         program = settings.command[0]
         found = shutil.which(program)
         if found is None:
@@ -43,7 +43,7 @@ class CommandSynthesizer:
         self._program = found
 
     def capabilities(self) -> Capabilities:
-        settings, stated = self.settings, self.settings.licence
+        settings = self.settings
         return Capabilities(
             languages=frozenset(settings.languages),
             control=frozenset({"preset"} if "speaker" in self._uses else ()),
@@ -51,17 +51,10 @@ class CommandSynthesizer:
             per_row_seed="seed" in self._uses,
             sample_rate=0,
             max_characters=settings.max_characters,
-            licence=Licence(stated.code, stated.weights, stated.output_use, stated.commercial),
+            licence=self._licence,
             adjusts=frozenset(self._uses & {"rate", "pitch", "accent"}),
             any_speaker=True,
         )
-
-    def speakers(self) -> list[str]:
-        """Empty: the program answers for a voice it does not know."""
-        return []
-
-    def unreadable(self, request: SpeechRequest) -> list[str]:
-        return list(dict.fromkeys(self._drops.findall(request.text_spoken))) if self._drops else []
 
     def synthesize(self, requests: Sequence[SpeechRequest]) -> list[SpeechResult]:
         for request in requests:

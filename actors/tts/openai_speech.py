@@ -6,8 +6,6 @@ are the `openai` client's own. The key is read from the environment and appears 
 
 from __future__ import annotations
 
-import os
-import re
 import struct
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +14,9 @@ from typing import Any
 import numpy as np
 import openai
 
-from actors.tts.interface import Capabilities, Licence, SpeechRequest, SpeechResult
+from actors.credentials import api_key
+from actors.tts.interface import Capabilities, SpeechRequest, SpeechResult
+from actors.tts.served import ServedModel
 from harken.audio import check_wave, decode_audio
 from harken.errors import HarkenError
 from harken.speech_settings import OpenAISpeechSettings
@@ -26,7 +26,7 @@ _NOT_THE_ROWS_FAULT = (openai.AuthenticationError, openai.PermissionDeniedError,
 _SLOWEST, _FASTEST = 0.25, 4.0  # `speed` in the protocol
 
 
-class OpenAISpeechSynthesizer:
+class OpenAISpeechSynthesizer(ServedModel):
     """A speech server as a `Synthesizer`.
 
     Raises:
@@ -34,18 +34,18 @@ class OpenAISpeechSynthesizer:
     """
 
     def __init__(self, settings: OpenAISpeechSettings) -> None:
+        super().__init__(settings)
         self.settings = settings
-        self._drops = re.compile(settings.drops) if settings.drops else None
         # Connections run into a limit of their own; the timeout is for one attempt, not for all retries.
         self._client = openai.OpenAI(
-            api_key=_key(settings.api_key_env),
+            api_key=api_key(settings.api_key_env, "speech.openai.api_key_env"),
             base_url=settings.base_url,
             timeout=settings.timeout_seconds,
             max_retries=settings.retries,
         )
 
     def capabilities(self) -> Capabilities:
-        settings, stated = self.settings, self.settings.licence
+        settings = self.settings
         adjusts = {"rate"} if settings.sends_rate else set()
         control = {"preset"}
         if settings.accent_instruction:
@@ -59,17 +59,10 @@ class OpenAISpeechSynthesizer:
             per_row_seed=settings.sends_seed,
             sample_rate=settings.pcm_sample_rate if settings.format == "pcm" else 0,
             max_characters=settings.max_characters,
-            licence=Licence(stated.code, stated.weights, stated.output_use, stated.commercial),
+            licence=self._licence,
             adjusts=frozenset(adjusts),
             any_speaker=True,
         )
-
-    def speakers(self) -> list[str]:
-        """Empty: the protocol has no list of voices; the server answers for an unknown one."""
-        return []
-
-    def unreadable(self, request: SpeechRequest) -> list[str]:
-        return list(dict.fromkeys(self._drops.findall(request.text_spoken))) if self._drops else []
 
     def synthesize(self, requests: Sequence[SpeechRequest]) -> list[SpeechResult]:
         for request in requests:
@@ -165,16 +158,6 @@ def repair_wave_length(content: bytes) -> bytes:
             return bytes(repaired)
         position += 8 + size + size % 2
     return content
-
-
-def _key(variable: str | None) -> str:
-    if variable is None:
-        return "none"
-    key = os.environ.get(variable)
-    if not key:
-        remedy = "Set this environment variable to the server's key, or speech.openai.api_key_env to null."
-        raise HarkenError("speech server key", variable, remedy)
-    return key
 
 
 def _first_line(message: str, longest: int = 200) -> str:

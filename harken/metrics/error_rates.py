@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from harken.alignment import align, edit_distance
 from harken.metrics.segmentation import segment_words
-from harken.text import characters, delete_punctuation, mixed_units, normalise, script
+from harken.text import bare, characters, delete_punctuation, mixed_units, script
 
 
 class ErrorCount(NamedTuple):
@@ -78,5 +78,5 @@ def character_error_rate(reference: str, hypothesis: str) -> float | None:
         >>> character_error_rate("上海人，喜欢老花", "上海人喜老化")
         0.2857142857142857
     """
-    spoken, heard = characters(normalise(reference)), characters(normalise(hypothesis))
+    spoken, heard = bare(reference), bare(hypothesis)
     return edit_distance(spoken, heard) / len(spoken) if spoken else None

@@ -9,7 +9,7 @@ from itertools import groupby
 from harken.alignment import align
 from harken.report.data import Hypothesis, ReportData, Span, Utterance
 from harken.report.markup import Content, Markup, element, join
-from harken.text import characters, normalise, script
+from harken.text import bare, script
 
 _COLOURS = 8
 
@@ -127,7 +127,7 @@ def _counted(text: str) -> list[tuple[int, str]]:
 
 @cache
 def _units(character: str) -> str:
-    return characters(normalise(character))
+    return bare(character)
 
 
 def _marked_error(piece: Piece) -> Markup:

@@ -13,6 +13,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from harken.cardinals import cardinal
 from jobs.nano.vocabulary import (
     CLAUSES,
     ENGLISH,
@@ -60,19 +61,6 @@ def split_of(text: str) -> str:
     """The split a sentence belongs to: one of SPLIT_BUCKETS or "nano-train"."""
     bucket = int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big") % _BUCKETS
     return next((name for name, buckets in SPLIT_BUCKETS.items() if bucket in buckets), "nano-train")
-
-
-def number_in_words(number: int) -> str:
-    """A number of 1 to 99,999 as Chinese numerals."""
-    words, pending_zero = "", False
-    for value, unit in ((10_000, "万"), (1_000, "千"), (100, "百"), (10, "十"), (1, "")):
-        digit, number = divmod(number, value)
-        if digit:
-            words += ("零" if pending_zero and words else "") + _DIGITS[digit] + unit
-            pending_zero = False
-        elif words:
-            pending_zero = True
-    return words[1:] if words.startswith("一十") else words
 
 
 class DomainFilter:
@@ -240,7 +228,7 @@ class Writer:
                 return rng.choice(self.mixed) if rng.random() < 0.2 else rng.choice(words["product"])
             if slot == "money":
                 amount = rng.choice((1, 2, 3, 5, 8, 10, 15, 20, 30, 50)) * rng.choice((100, 1000))
-                return number_in_words(amount) + rng.choice(("", "元"))
+                return cardinal(amount) + rng.choice(("", "元"))
             return rng.choice(self._closed_slots.get(slot) or words[slot])
 
         return re.sub(r"\{(\w+)\}", value, template)

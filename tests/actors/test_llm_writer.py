@@ -39,7 +39,7 @@ def rows(count: int, start: int = 0) -> list[Row]:
 
 
 def test_labels_hold_what_was_asked_and_the_exact_prompt_stays_with_the_row(ledger: Path) -> None:
-    with LlmServer() as server:
+    with LlmServer(together=3) as server:
         made = writer(server, ledger)
         written = made(rows(7))
     assert [row["id"] for row in written] == [row["id"] for row in rows(7)]
@@ -54,7 +54,7 @@ def test_labels_hold_what_was_asked_and_the_exact_prompt_stays_with_the_row(ledg
         assert row["prompt"] in sent
         assert row["model"] == "local-model"
     assert len(server.received) == 3
-    assert server.most_at_once > 1
+    assert server.most_at_once == 3
 
 
 def test_rows_and_ledger_and_the_servers_bill_agree(ledger: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from jobs.nano.corpus import read_domain
-from jobs.nano.text import LONGEST_MANDARIN, DomainFilter, Writer, number_in_words, split_of
+from jobs.nano.text import LONGEST_MANDARIN, DomainFilter, Writer, split_of
 from jobs.nano.tokenizer import character_inventory
 from jobs.nano.vocabulary import english_words, mandarin_words
 
@@ -19,14 +19,6 @@ DOMAIN = ROOT / "examples" / "luxury" / "keywords.csv"
 def writer() -> Writer:
     terms = read_domain(str(DOMAIN))
     return Writer(DomainFilter(terms), character_inventory(terms, 1400))
-
-
-@pytest.mark.parametrize(
-    ("number", "words"),
-    [(7, "七"), (10, "十"), (15, "十五"), (105, "一百零五"), (2000, "二千"), (30_000, "三万"), (40_020, "四万零二十")],
-)
-def test_numbers_are_read_as_chinese_words(number, words):
-    assert number_in_words(number) == words
 
 
 def test_the_vocabulary_is_small_and_has_no_doubles():
