@@ -63,7 +63,10 @@ def watch(arguments: Sequence[str], folder: Path) -> None:
             while process.poll() is None:
                 samples.write(json.dumps(asdict(_sample(family, began))) + "\n")
                 samples.flush()
-                time.sleep(SECONDS_BETWEEN_SAMPLES)
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(timeout=SECONDS_BETWEEN_SAMPLES)
+            # The last line tells when the session ended.
+            samples.write(json.dumps(asdict(Sample(began, time.time(), 0, 0, 0))) + "\n")
     except BaseException:
         family.kill()
         process.wait()
@@ -100,9 +103,9 @@ class Family:
         # psutil compares the time of creation too, so that a reused id is not taken for the process.
         return [process for process in self._known.values() if process.is_running() and _alive(process)]
 
-    def workers(self) -> list[psutil.Process]:
-        """The members in which Ray runs actors and tasks."""
-        return [process for process in self.members() if _title(process).startswith(WORKER_TITLE)]
+    def workers(self, title: str) -> list[psutil.Process]:
+        """The members that Ray gave a title that begins so."""
+        return [process for process in self.members() if _title(process).startswith(title)]
 
     def kill(self) -> None:
         """End every member at once, as the loss of the machine would."""

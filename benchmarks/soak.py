@@ -29,11 +29,14 @@ from harken.records import generator, read_parquet, write_json
 from harken.stages import Stage
 from jobs.plan import Plan
 
+# What Ray calls the processes that hold the actors of a stage.
+ACTOR_TITLE = "ray::MapWorker"
 DRIVER, WORKER = "driver", "worker"
 # In one start of so many a worker is killed before the driver is.
 WORKER_ROUNDS = 4
 SECONDS_BETWEEN_LOOKS = 0.02
-# A kill before the first shard falls into the start of the driver, one in speech into the work on a shard.
+# A blow is held back for up to so long, or until the next shard is done: it falls into the start of the driver when
+# no shard is to be done before, and into the work on a shard otherwise.
 SECONDS_OF_START, SECONDS_OF_SHARD = 8.0, 1.0
 
 
@@ -47,7 +50,7 @@ class Kill:
 
 
 class Soak:
-    """The killed run: ``kills`` of them, spread over all shards of both stages."""
+    """A run of both stages that is killed ``kills`` times, spread over all their shards."""
 
     def __init__(self, case: Case, kills: int, seed: int) -> None:
         self.case, self.wanted, self.seed = case, kills, seed
@@ -83,7 +86,8 @@ class Soak:
         family = Family(process.pid)
         try:
             for victim, shards in blows:
-                self._wait(process, began - shards, draw.random() * self._pause(shards))
+                longest = SECONDS_OF_SHARD if shards else SECONDS_OF_START
+                self._wait(process, began - shards, draw.random() * longest)
                 self._strike(family, victim)
                 if len(self.kills) == self.wanted:
                     break
@@ -91,25 +95,22 @@ class Soak:
             family.kill_head()
             process.wait()
 
-    def _pause(self, shards: int) -> float:
-        """How many seconds, at most, a blow is held back after so many shards."""
-        if not shards:
-            return SECONDS_OF_START
-        # Labels are written so fast that the stage would be over.
-        return 0.0 if self.stages[0].missing() else SECONDS_OF_SHARD
-
     def _wait(self, process: "subprocess.Popen[bytes]", missing: int, pause: float) -> None:
-        """Until no more than ``missing`` shards are left to make, and a moment on."""
+        """Until no more than ``missing`` shards are left to make, and ``pause`` seconds on if no shard is done then."""
         while self._missing() > missing and process.poll() is None:
             time.sleep(SECONDS_BETWEEN_LOOKS)
-        time.sleep(pause)
+        left, until = self._missing(), time.monotonic() + pause
+        while time.monotonic() < until and self._missing() == left and process.poll() is None:
+            time.sleep(SECONDS_BETWEEN_LOOKS)
         if process.poll():
             raise RuntimeError(f"the driver ended with {process.returncode}:\n{tail(self.case.folder / 'log')}")
 
     def _strike(self, family: Family, victim: str) -> None:
         """Kill and remember it, if there is something to kill."""
+        stage = next((stage for stage in self.stages if stage.missing()), self.stages[-1])
+        kill = Kill(victim, stage.name, 1 - len(stage.missing()) / stage.shards)
         if victim == WORKER:
-            workers = [process for process in family.workers() if "MapBatches" in " ".join(process.cmdline())]
+            workers = family.workers(ACTOR_TITLE)
             if not workers:
                 return
             workers[0].kill()
@@ -117,8 +118,6 @@ class Soak:
             if family.head not in family.members():
                 return
             family.kill_head()
-        stage = next((stage for stage in self.stages if stage.missing()), self.stages[-1])
-        kill = Kill(victim, stage.name, 1 - len(stage.missing()) / stage.shards)
         self.kills.append(kill)
         with self.journal.open("a", encoding="utf-8") as journal:
             journal.write(json.dumps(asdict(kill)) + "\n")
