@@ -81,7 +81,9 @@ class Soak:
         ahead = int(draw.random() * began / (self.wanted - number + 1))
         blows = [(DRIVER, ahead)]
         if number % WORKER_ROUNDS == WORKER_ROUNDS - 1:
-            blows = [(WORKER, max(1, ahead // 2)), (DRIVER, max(1, ahead))]
+            # The driver has to go on after the loss of a worker before it is killed itself.
+            before = max(1, ahead // 2)
+            blows = [(WORKER, before), (DRIVER, before + max(1, ahead - before))]
         process = start(["-m", "benchmarks.driver", *self.case.arguments], self.case.folder / "log")
         family = Family(process.pid)
         try:
