@@ -32,6 +32,11 @@ class Sample:
     workers: int  # all of them; what they share is counted once for each
 
 
+def end_children_on_termination() -> None:
+    """Let SIGTERM end this program as Ctrl-C does, with what it has started."""
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+
+
 def start(arguments: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
     """Start ``python ARGUMENTS`` in the project's folder and a process group of its own; its output goes to ``log``."""
     log.parent.mkdir(parents=True, exist_ok=True)

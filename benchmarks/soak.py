@@ -23,7 +23,7 @@ from typing import Any
 from rich.table import Table
 
 from benchmarks.measures import Bench, Case
-from benchmarks.processes import Family, start, tail, watch
+from benchmarks.processes import Family, end_children_on_termination, start, tail, watch
 from benchmarks.results import add_output_arguments, deliver, say, target
 from harken.records import generator, read_parquet, write_json
 from harken.stages import Stage
@@ -68,7 +68,8 @@ class Soak:
         while len(self.kills) < self.wanted:
             number = len(self.kills)
             if not self._missing():
-                raise RuntimeError(f"the run was complete after {number} of {self.wanted} kills: give it more --rows")
+                remedy = "give it more --rows, or begin again with --fresh"
+                raise RuntimeError(f"the run was complete after {number} of {self.wanted} kills: {remedy}")
             self._round(number)
         watch(["-m", "benchmarks.driver", *self.case.arguments], self.case.folder)
         return self.kills
@@ -209,6 +210,7 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Soak, compare, print; 1 when a row differs."""
     options = parser().parse_args(arguments)
+    end_children_on_termination()
     if options.fresh:
         shutil.rmtree(options.work, ignore_errors=True)
     bench = Bench(options.config, tuple(options.overrides), options.work.absolute())

@@ -20,6 +20,7 @@ from typing import Any
 from rich.table import Table
 
 from benchmarks.measures import Bench, compare, grow
+from benchmarks.processes import end_children_on_termination
 from benchmarks.results import add_output_arguments, deliver, target
 
 MIB = 2**20
@@ -131,6 +132,7 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure what is missing and print; 1 when a target does not hold (never with --quick)."""
     options = parser().parse_args(arguments)
+    end_children_on_termination()
     overrides = tuple(options.overrides)
     if options.quick:
         vars(options).update(QUICK)
