@@ -32,14 +32,15 @@ def run(settings: PipelineSettings, stages: list[str], figures: Path | None) -> 
         write_json(figures, {"spilled_bytes": spilled_bytes()})
 
 
-def spilled_bytes() -> int:
-    """What the object stores of this process's Ray have written to disk so far; 0 when it has not used Ray."""
+def spilled_bytes() -> int | None:
+    """What the object stores of this process's Ray have written to disk so far; None when it has not used Ray."""
     if not ray.is_initialized():
-        return 0
+        return None
     from ray._private.internal_api import get_memory_info_reply, get_state_from_address
 
-    reply = get_memory_info_reply(get_state_from_address(None))
-    spilled: int = reply.store_stats.spilled_bytes_total
+    # Without the address Ray looks for any instance on this machine.
+    address = ray.get_runtime_context().gcs_address
+    spilled: int = get_memory_info_reply(get_state_from_address(address)).store_stats.spilled_bytes_total
     return spilled
 
 
