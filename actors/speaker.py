@@ -67,7 +67,7 @@ class Speaker:
         check_voices(self.synthesizer, voices)
 
     def __call__(self, rows: list[Row]) -> list[Row]:
-        requests = {row["id"]: self._readable(self._request(row)) for row in rows if self._to_be_spoken(row)}
+        requests = {row["id"]: self._readable(self.request(row)) for row in rows if self._to_be_spoken(row)}
         fit = [request for request, objection in requests.values() if objection is None]
         results = {result.id: result for result in self.synthesizer.synthesize(fit)}
         finished = []
@@ -93,7 +93,8 @@ class Speaker:
     def _to_be_spoken(row: Row) -> bool:
         return row.get("status", OK) == OK and not row.get("audio_path")
 
-    def _request(self, row: Row) -> SpeechRequest:
+    def request(self, row: Row) -> SpeechRequest:
+        """What the backend is asked for, as drawn from the row's id, before it is checked to be readable."""
         draw = generator(row["id"], "voice")
         adjusts = self.capabilities.adjusts
         # Every value is drawn, so that a row keeps its voice and seed whatever the backend can vary.
