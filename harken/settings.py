@@ -5,8 +5,9 @@ from typing import Any, Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
-from harken.config import Section
-from harken.speech_settings import AugmentationSettings, Fraction, SpeechSettings, VoiceSettings
+from harken.augmentation_settings import AugmentationSettings
+from harken.config import Fraction, Section
+from harken.speech_settings import SpeechSettings, VoiceSettings
 
 __all__ = ["AugmentationSettings", "PipelineSettings", "SpeechSettings", "VoiceSettings"]
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from harken.digests import file_digest, manifest_digest, model_digest
+from harken.digests import file_digest, folder_digest, manifest_digest, model_digest
 from harken.records import fingerprint, read_manifest
 from harken.settings import PipelineSettings, VoiceSettings
 from harken.sources import Indices, Manifest, Parts
@@ -147,7 +147,7 @@ class Plan:
         sets = [speech for speech in (self.domain, self.general) if speech]
         inputs = [self.hypotheses(speech, system).fingerprint for speech in sets for system in ("base", "adapted")]
         keywords = [file_digest(self.settings.keywords.path), sorted(self.settings.keywords.categories)]
-        content = _content(self.settings.evaluate)
+        content = {**_content(self.settings.evaluate), "voices": self.settings.evaluate.voices.deciding()}
         return self._stage("evaluate", self._fingerprint("evaluate", content, inputs, keywords), 1)
 
     def stages(self) -> list[Stage]:
@@ -185,7 +185,8 @@ class Plan:
         references = speech.chattts.references.values() if speech.chattts else ()
         inputs = [texts, file_digest(lexicon) if lexicon else None]
         inputs += [file_digest(reference.audio) for reference in references]
-        return self._fingerprint("speech", content, voices.model_dump(mode="json"), inputs, self.settings.run.seed)
+        inputs += _noise_digests(voices)
+        return self._fingerprint("speech", content, voices.deciding(), inputs, self.settings.run.seed)
 
     def _base_model(self) -> str:
         return model_digest(self.settings.model)
@@ -200,6 +201,15 @@ class Plan:
 def _content(section: BaseModel, *without: str) -> Mapping[str, Any]:
     """The settings that decide what a stage makes, less those named."""
     return section.model_dump(mode="json", exclude={*WHERE_AND_HOW_FAST, *without})
+
+
+def _noise_digests(voices: VoiceSettings) -> list[str]:
+    folder = voices.augmentation.noise_folder
+    if folder is None or voices.augmentation.noise_probability == 0:
+        return []
+    from harken.noise_folder import noise_files
+
+    return [folder_digest(folder, noise_files(folder))]
 
 
 _JOBS = {

@@ -21,8 +21,8 @@ def preflight(settings: PipelineSettings) -> None:
     """Raise the first problem found in the configuration's inputs, cheapest checks first.
 
     Raises:
-        HarkenError: a broken keyword, seed, pronunciation or test file, an unknown voice, a model folder that is
-            not a Whisper, a relative output folder inside a packaged Ray job, or too little disk space.
+        HarkenError: a broken keyword, seed, pronunciation, test or noise file, an unknown voice, a model folder
+            that is not a Whisper, a relative output folder inside a packaged Ray job, or too little disk space.
     """
     _check_output(settings)
     keywords = load_keywords(settings.keywords.path, categories=settings.keywords.categories)
@@ -53,8 +53,9 @@ def _check_manifests(settings: PipelineSettings) -> None:
 
 
 def _check_voices(settings: PipelineSettings) -> None:
+    from actors.augmenter import Augmenter
     from actors.pronunciation import load_pronunciations
-    from actors.tts.backends import build_synthesizer, check_voices
+    from actors.tts.backends import build_synthesizer, check_phonemes, check_voices
 
     chattts = settings.speech.chattts
     if chattts and chattts.python and not os.access(chattts.python, os.X_OK):
@@ -62,10 +63,12 @@ def _check_voices(settings: PipelineSettings) -> None:
         remedy = "It is no program here: give the interpreter of ChatTTS's environment, the same path on every node."
         raise HarkenError("speech.chattts.python", str(chattts.python), remedy)
     synthesizer = build_synthesizer(settings.speech)
+    lexicon = settings.keywords.pronunciations
+    pronunciations = load_pronunciations(lexicon) if lexicon else {}
     for voices in (settings.speech.voices, settings.evaluate.voices):
         check_voices(synthesizer, voices)
-    if settings.keywords.pronunciations:
-        load_pronunciations(settings.keywords.pronunciations)
+        check_phonemes(synthesizer, settings.speech, voices, pronunciations)
+        Augmenter(voices.augmentation).check()
 
 
 def _check_disk(settings: PipelineSettings) -> None:

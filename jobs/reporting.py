@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+from actors.augmenter import kinds
 from harken.config import dump_yaml
 from harken.keywords import KeywordMatcher, load_keywords
 from harken.provenance import provenance
@@ -142,11 +143,11 @@ def _speech(plan: Plan) -> SpeechReport:
     rows = [
         row for row in plan.speech.stage.rows(["duration", "speaker", "augmentation", "status"]) if row["status"] == OK
     ]
-    kinds = Counter(kind for row in rows for kind in json.loads(row["augmentation"] or "{}"))
+    augmentation = Counter(kind for row in rows for kind in kinds(json.loads(row["augmentation"] or "{}")))
     return SpeechReport(
         durations=[row["duration"] for row in rows],
         voices=dict(Counter(row["speaker"] for row in rows).most_common()),
-        augmentation={kind: count for kind, count in kinds.most_common() if kind != "noise_colour"},
+        augmentation=dict(augmentation.most_common()),
     )
 
 

@@ -152,3 +152,36 @@ def test_a_changed_reference_recording_makes_the_speech_again(project: Path) -> 
     before = fingerprints(settings)["speech"]
     recording.write_bytes(b"two")
     assert fingerprints(settings)["speech"] != before
+
+
+def test_what_is_in_the_noise_folder_decides_and_where_it_lies_does_not(project: Path) -> None:
+    def speech(folder: str, *overrides: str) -> str:
+        return fingerprints(f"speech.voices.augmentation.noise_folder={folder}", *overrides)["speech"]
+
+    noises = project / "noises"
+    (noises / "street").mkdir(parents=True)
+    (noises / "street" / "bus.wav").write_bytes(b"a bus")
+    before = speech("noises")
+    assert before != fingerprints()["speech"]
+    shutil.copytree(noises, project / "moved")
+    assert speech("moved") == before
+    (noises / "readme.txt").write_text("no noise", encoding="utf-8")
+    assert speech("noises") == before
+    (noises / "street" / "bus.wav").write_bytes(b"a car")
+    changed = speech("noises")
+    assert changed != before
+    (noises / "street" / "bus.wav").rename(noises / "car.wav")
+    assert speech("noises") not in {before, changed}
+    never = "speech.voices.augmentation.noise_probability=0"
+    assert speech("absent", never) == fingerprints(never)["speech"]
+    with pytest.raises(HarkenError, match="absent"):
+        speech("absent")
+
+
+def test_an_augmentation_that_is_never_drawn_does_not_make_the_speech_again(project: Path) -> None:
+    augmentation = "speech.voices.augmentation"
+    off = fingerprints(f"{augmentation}.room_probability=0", f"{augmentation}.room_direct_db=[0, 3]")
+    assert off == fingerprints()
+    on = fingerprints(f"{augmentation}.room_probability=0.1")
+    assert on["speech"] != off["speech"]
+    assert on["domain"] == off["domain"]
