@@ -36,8 +36,8 @@ class PortraitSettings(Section):
         {
             "brand": "BRAND",
             "series": "SERIES",
-            "nickname": "NICKNAME",
             "type": "TYPE",
+            "nickname": "NICKNAME",
             "material": "MATERIAL",
             "line": "LINES",
             "social": "SOCIAL",
@@ -45,7 +45,7 @@ class PortraitSettings(Section):
             "price_band": "BUDGET",
         },
         min_length=1,
-        description="product column: the category its values are labels of; several values are parted by |",
+        description="product column: category of its values, parted by |; the first three columns name a product",
     )
     suggestions: PositiveInt = Field(3, description="products suggested to a customer, at most")
     extractor: Literal["list", "llm"] = Field("list", description="'list' looks the labels up, 'llm' asks `llm`")

@@ -12,8 +12,10 @@ from harken.speech_settings import AugmentationSettings, Fraction, SpeechSetting
 
 __all__ = [
     "AugmentationSettings",
+    "ClusterSettings",
     "LlmLimits",
     "LlmSettings",
+    "PortraitSettings",
     "PipelineSettings",
     "SpeechSettings",
     "TranscriptSettings",

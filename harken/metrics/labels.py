@@ -131,6 +131,6 @@ def _intervals(
     intervals: dict[str, Interval] = {}
     for name, value in values.items():
         defined = resampled[name][~np.isnan(resampled[name])]
-        low, high = np.percentile(defined, [2.5, 97.5]) if defined.size else (np.nan, np.nan)
+        low, high = np.percentile(defined, [2.5, 97.5]) if defined.size else np.full(2, np.nan)
         intervals[name] = {"value": as_number(value[0]), "low": as_number(low), "high": as_number(high)}
     return intervals

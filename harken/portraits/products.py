@@ -19,16 +19,19 @@ from harken.errors import HarkenError
 from harken.keywords import Keyword
 from harken.portraits.vocabulary import Vocabulary, read_table, values
 
+# How many of the table's columns, in the order of the settings, name a product to a person.
+NAMING_COLUMNS = 3
+
 Item = tuple[str, str]
 """Category and name of a label."""
 
 
 @dataclass(frozen=True)
 class Product:
-    """One line of the table: its identifier, its row as it stands there, and its values by category."""
+    """One line of the table: its identifier, the words people call it by, and its values with their categories."""
 
     id: str
-    row: Mapping[str, str]
+    name: str
     values: tuple[Keyword, ...]
 
 
@@ -47,6 +50,7 @@ class Suggestion:
     """A product with its score (0 to 1) and the labels that caused it, the weightiest first."""
 
     product: str
+    name: str
     score: float
     causes: tuple[Cause, ...]
 
@@ -72,7 +76,8 @@ def load_products(
             remedy = "It is empty." if not identity else "An earlier line has it already."
             raise HarkenError(f"product table {path}, line {line}, {product_id}", identity, remedy)
         found = [Keyword(value, category) for column, category in columns.items() for value in values(row[column])]
-        products[identity] = Product(identity, row, tuple(found))
+        words = [first for column in list(columns)[:NAMING_COLUMNS] for first in values(row[column])[:1]]
+        products[identity] = Product(identity, " ".join(words), tuple(found))
     if not products:
         raise HarkenError("product table", str(path), "It holds no products below its header: add some.")
     return list(products.values())
@@ -87,7 +92,7 @@ class Catalogue:
 
     def __init__(self, products: Sequence[Product], vocabulary: Vocabulary) -> None:
         self.vocabulary = vocabulary
-        self.products = tuple(product.id for product in products)
+        self._names = [(product.id, product.name) for product in products]
         self._labels = [self._labels_of(product) for product in products]
         counts = Counter(item for labels in self._labels for item in labels)
         self.weights = {item: math.log1p(len(products) / count) for item, count in counts.items()}
@@ -98,15 +103,17 @@ class Catalogue:
         total = sum(self.weights[item] for item in asked)
         unwanted = set(refused)
         suggestions = []
-        for product, labels in zip(self.products, self._labels, strict=True):
+        for (product, name), labels in zip(self._names, self._labels, strict=True):
             causes = [
-                Cause(*item, asked=name, weight=self.weights[item]) for item, name in asked.items() if item in labels
+                Cause(*item, asked=asking, weight=self.weights[item])
+                for item, asking in asked.items()
+                if item in labels
             ]
             if causes and not unwanted & labels:
                 causes.sort(key=lambda cause: -cause.weight)
                 # A rounded score keeps ties that a sum of floats would break.
                 score = round(sum(cause.weight for cause in causes) / total, 6)
-                suggestions.append(Suggestion(product, score, tuple(causes)))
+                suggestions.append(Suggestion(product, name, score, tuple(causes)))
         return sorted(suggestions, key=lambda suggestion: -suggestion.score)[:most]
 
     def unmet(self, wanted: Iterable[Item]) -> list[str]:
