@@ -29,7 +29,9 @@ _MENTION = pa.struct(
 _CAUSE = pa.struct(
     [("category", pa.string()), ("label", pa.string()), ("asked", pa.string()), ("weight", pa.float64())]
 )
-_SUGGESTION = pa.struct([("product", pa.string()), ("name", pa.string()), ("score", pa.float64()), ("causes", pa.list_(_CAUSE))])
+_SUGGESTION = pa.struct(
+    [("product", pa.string()), ("name", pa.string()), ("score", pa.float64()), ("causes", pa.list_(_CAUSE))]
+)
 
 PORTRAIT_SCHEMA = pa.schema(
     [

@@ -19,8 +19,16 @@ from harken.stages import Stage
 from jobs.rounds import Round, retries
 
 # Raised by one when a stage's code changes what its rows hold, so that old outputs are not mistaken for new ones.
-REVISIONS = {"drafts": 1, "labels": 1, "speech": 2, "hypotheses": 1, "verdicts": 1, "finetune": 1, "evaluate": 1}
-REVISIONS["portraits"] = 1
+REVISIONS = {
+    "drafts": 1,
+    "labels": 1,
+    "speech": 2,
+    "hypotheses": 1,
+    "verdicts": 1,
+    "finetune": 1,
+    "portraits": 1,
+    "evaluate": 1,
+}
 
 # Settings that decide where and how fast a stage runs, never what it makes.
 WHERE_AND_HOW_FAST = {"workers", "device", "use_gpu", "gpus_per_worker", "batch_size"}
@@ -165,7 +173,7 @@ class Plan:
     def evaluate(self) -> Stage:
         """Metrics and report over everything above."""
         sets = [speech for speech in (self.domain, self.general) if speech]
-        inputs = [self.hypotheses(speech, system).fingerprint for speech in sets for system in ("base", "adapted")]
+        inputs = [self.hypotheses(speech, system).fingerprint for speech in sets for system in SYSTEMS]
         keywords = [file_digest(self.settings.keywords.path), sorted(self.settings.keywords.categories)]
         content = _content(self.settings.evaluate)
         # Only when there are portraits, so that a run without them keeps the evaluation it has.
@@ -178,7 +186,7 @@ class Plan:
         stages += [self.labels, *(speech.stage for speech in self.speeches())]
         stages += [self.hypotheses(self.speech, "base"), self.verdicts, self.finetune]
         sets = [speech for speech in (self.domain, self.general) if speech]
-        stages += [self.hypotheses(speech, system) for speech in sets for system in ("base", "adapted")]
+        stages += [self.hypotheses(speech, system) for speech in sets for system in SYSTEMS]
         if self.portraits:
             stages += [*(self.portraits_of(system) for system in ("reference", *SYSTEMS)), self.portraits]
         return [*stages, self.evaluate]
@@ -240,7 +248,7 @@ def portrait_stage(settings: PipelineSettings | TranscriptSettings, name: str, t
     )
     files = (keywords.path, keywords.pronunciations, portraits.labels, portraits.products)
     inputs = [texts, sorted(keywords.categories), *(file_digest(path) if path else None for path in files)]
-    digest = fingerprint("portraits", REVISIONS["portraits"], content, llm, inputs)
+    digest = fingerprint("portraits", REVISIONS["portraits"], content, asked, inputs)
     return Stage.under(settings.run.output, f"portraits-{name}", digest, shards)
 
 

@@ -4,7 +4,7 @@ import base64
 import hashlib
 from pathlib import Path
 
-from harken.report import corpus, listening, results, run
+from harken.report import corpus, listening, portraits, results, run
 from harken.report.audio import Shelf
 from harken.report.data import ReportData
 from harken.report.markup import Markup, element, join
@@ -17,7 +17,15 @@ _FOLDER = Path(__file__).parent
 
 _CHAPTERS = (
     ("Results", (("summary", "Summary"), ("metrics", "Metrics"), ("general", "General speech"))),
-    ("Detail", (("keywords", "Keywords"), ("spread", "Error spread"), ("utterances", "Utterances"))),
+    (
+        "Detail",
+        (
+            ("keywords", "Keywords"),
+            ("portraits", "Portraits"),
+            ("spread", "Error spread"),
+            ("utterances", "Utterances"),
+        ),
+    ),
     ("Training data", (("labels", "Labels"), ("speech", "Synthetic speech"), ("judge", "Judge"))),
     ("Run", (("training", "Fine-tuning"), ("stages", "Stages and failures"), ("reproduction", "Configuration"))),
 )
@@ -62,6 +70,7 @@ def _sections(data: ReportData, highlighter: Highlighter, shelf: Shelf) -> Marku
         results.metrics(data),
         results.general(data),
         results.keywords(data),
+        portraits.portraits(data.portraits, highlighter),
         results.spread(data.utterances),
         listening.utterances(data, highlighter, shelf),
         corpus.labels(data.labels, highlighter, shelf),
