@@ -243,9 +243,8 @@ def portrait_stage(settings: PipelineSettings | TranscriptSettings, name: str, t
     portraits, keywords = settings.portraits, settings.keywords
     assert portraits is not None
     content = _content(portraits, "llm", "rows_per_shard")
-    llm = (
-        portraits.llm.model_dump(mode="json", exclude=LLM_WHERE_AND_HOW_FAST) if portraits.extractor == "llm" else None
-    )
+    llm = portraits.llm if portraits.extractor == "llm" else None
+    asked = llm.model_dump(mode="json", exclude=LLM_WHERE_AND_HOW_FAST) if llm else None
     files = (keywords.path, keywords.pronunciations, portraits.labels, portraits.products)
     inputs = [texts, sorted(keywords.categories), *(file_digest(path) if path else None for path in files)]
     digest = fingerprint("portraits", REVISIONS["portraits"], content, asked, inputs)

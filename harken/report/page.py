@@ -17,15 +17,8 @@ _FOLDER = Path(__file__).parent
 
 _CHAPTERS = (
     ("Results", (("summary", "Summary"), ("metrics", "Metrics"), ("general", "General speech"))),
-    (
-        "Detail",
-        (
-            ("keywords", "Keywords"),
-            ("portraits", "Portraits"),
-            ("spread", "Error spread"),
-            ("utterances", "Utterances"),
-        ),
-    ),
+    ("Detail", (("keywords", "Keywords"), ("spread", "Error spread"), ("utterances", "Utterances"))),
+    ("Use", (("portraits", "Portraits"),)),
     ("Training data", (("labels", "Labels"), ("speech", "Synthetic speech"), ("judge", "Judge"))),
     ("Run", (("training", "Fine-tuning"), ("stages", "Stages and failures"), ("reproduction", "Configuration"))),
 )
@@ -70,9 +63,9 @@ def _sections(data: ReportData, highlighter: Highlighter, shelf: Shelf) -> Marku
         results.metrics(data),
         results.general(data),
         results.keywords(data),
-        portraits.portraits(data.portraits, highlighter),
         results.spread(data.utterances),
         listening.utterances(data, highlighter, shelf),
+        portraits.portraits(data.portraits, highlighter),
         corpus.labels(data.labels, highlighter, shelf),
         corpus.speech(data.speech),
         corpus.judge(data, highlighter),
