@@ -27,6 +27,7 @@ from harken.finetuning.export import FACTS, export
 from harken.finetuning.learner import Learner, Progress
 from harken.finetuning.task import AudioRows, FinetuneTask
 from harken.finetuning.workers import Workers
+from harken.keywords import load_keywords
 from harken.records import read_parquet, write_json
 from harken.settings import ClusterSettings, PipelineSettings
 from jobs.cli import find_harken_error, run_job
@@ -220,6 +221,7 @@ def _explained(failure: Exception, task: FinetuneTask) -> Exception:
 
 def _task(plan: Plan) -> FinetuneTask:
     settings = plan.settings
+    keywords = load_keywords(settings.keywords.path, categories=settings.keywords.categories)
     verdicts = (row for part in plan.verdicts.parts() for row in read_parquet(part, ["id", "verdict"]))
     kept = frozenset(row["id"] for row in verdicts if row["verdict"] == "keep")
     return FinetuneTask(
@@ -231,6 +233,7 @@ def _task(plan: Plan) -> FinetuneTask:
         synthetic=AudioRows(plan.speech.stage.absolute().parts(), kept),
         replay=AudioRows(plan.replay.stage.absolute().parts()) if plan.replay else None,
         seed=settings.run.seed,
+        keywords=tuple(dict.fromkeys(keyword.term for keyword in keywords)),
     )
 
 
