@@ -137,7 +137,7 @@ def list_portraitist(
 
 
 def _mention(label: Label, text: str, start: int, end: int, found_by: str, distance: float = 0.0) -> Mention:
-    refused = is_refused(text, start)
+    refused = is_refused(text, start, end)
     return Mention(label.category, label.name, text[start:end], start, end, found_by, refused, distance)
 
 

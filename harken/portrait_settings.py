@@ -63,6 +63,8 @@ class PortraitSettings(Section):
     def _options_have_an_effect(self) -> "PortraitSettings":
         if self.extractor == "llm" and self.llm is None:
             raise ValueError("portraits.extractor is 'llm' but portraits.llm is missing: give its base_url and model")
+        if self.extractor == "list" and self.llm is not None:
+            raise ValueError("portraits.llm has no effect with portraits.extractor 'list': say extractor: llm")
         if self.extractor == "llm" and self.sound_distance != SOUND_DISTANCE:
             raise ValueError("portraits.sound_distance has no effect with portraits.extractor 'llm': leave it out")
         return self

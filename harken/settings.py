@@ -13,6 +13,7 @@ from harken.speech_settings import AugmentationSettings, Fraction, SpeechSetting
 __all__ = [
     "AugmentationSettings",
     "ClusterSettings",
+    "KeywordSettings",
     "LlmLimits",
     "LlmSettings",
     "PipelineSettings",

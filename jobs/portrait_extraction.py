@@ -8,10 +8,8 @@ from actors.ledger import FOLDER, account
 from actors.portraitist import PORTRAIT_SCHEMA, list_portraitist
 from actors.pronunciation import load_pronunciations
 from harken.errors import HarkenError
-from harken.keywords import load_keywords
 from harken.portrait_settings import PortraitSettings
-from harken.portraits.products import Catalogue, load_products
-from harken.portraits.vocabulary import Vocabulary, load_labels
+from harken.portraits.known import known_labels
 from harken.records import FAILED, read_parquet, write_json
 from harken.settings import PipelineSettings, TranscriptSettings
 from harken.sources import Source
@@ -36,29 +34,14 @@ class Transcripts:
     correct: bool = False
 
 
-def known_labels(settings: Settings) -> tuple[Vocabulary, Catalogue]:
-    """The labels and the products of a configuration.
-
-    Raises:
-        HarkenError: the keyword list, the label list or the product table is missing or broken, or they disagree.
-    """
-    options = _options(settings)
-    categories = (*settings.keywords.categories, *options.categories)
-    keywords = load_keywords(settings.keywords.path, categories=settings.keywords.categories)
-    products = load_products(options.products, options.product_id, options.columns, categories)
-    labels = load_labels(options.labels, categories) if options.labels else []
-    vocabulary = Vocabulary.of(labels, keywords, (value for product in products for value in product.values))
-    return vocabulary, Catalogue(products, vocabulary)
-
-
 def extract(settings: Settings, sets: Sequence[Transcripts]) -> None:
     """Bring the portraits of every set to completion.
 
     Raises:
-        HarkenError: what `known_labels` raises, a broken transcript, or an LLM refused, or the spend cap stopped it.
+        HarkenError: what `known_labels` raises, a broken transcript, an LLM that refused, or a spend cap that was reached.
     """
     options = _options(settings)
-    vocabulary, catalogue = known_labels(settings)
+    vocabulary, catalogue = known_labels(settings.keywords, options)
     misheard = [transcripts.stage for transcripts in sets if not transcripts.correct]
     factory, extraction = _extractor(settings, misheard)
     try:

@@ -10,11 +10,11 @@ from actors.portraitist import PORTRAIT_SCHEMA
 from harken.config import dump_yaml
 from harken.errors import HarkenError
 from harken.metrics.labels import count_labels, label_rates, paired_label_rates
+from harken.portraits.known import known_labels
 from harken.portraits.mentions import SPELLING, scored_labels
 from harken.portraits.vocabulary import Vocabulary
 from harken.records import OK, Row, read_manifest, write_parquet
 from jobs.plan import SYSTEMS, Plan
-from jobs.portrait_extraction import known_labels
 
 REFERENCE = "reference"
 TABLE_SCHEMA = PORTRAIT_SCHEMA.insert(1, pa.field("system", pa.string()))
@@ -75,7 +75,8 @@ def _stated(plan: Plan) -> dict[str, dict[str, set[tuple[str, bool]]]]:
     annotated = [row for row in read_manifest(path) if "portrait" in row or "refused" in row]
     if not annotated:
         return {}
-    vocabulary, _ = known_labels(plan.settings)
+    assert plan.settings.portraits is not None
+    vocabulary, _ = known_labels(plan.settings.keywords, plan.settings.portraits)
     return {row["id"]: _read(row, vocabulary, f"{path}, row {row['id']}") for row in annotated}
 
 

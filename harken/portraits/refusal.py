@@ -16,14 +16,22 @@ _WANTED_AFTER_ALL = re.compile(
 )
 
 
-def is_refused(text: str, start: int) -> bool:
-    """True when what stands at ``text[start:]`` is refused by words before it in the same clause.
+# 黑色不要: the refusal ends the clause, for in 黑色不要太深 and 喜欢黑色不喜欢白色 it is about something else.
+_REFUSED_AFTER = re.compile(
+    r"的?(?:就|都|也)?(?:不要|不想要|不喜欢|不考虑|没有?兴趣|算了|不行|除外)了?(?=\s*(?:[，。；！？,.;!?\n]|$))"
+)
+
+
+def is_refused(text: str, start: int, end: int) -> bool:
+    """True when ``text[start:end]`` is refused by words before it in the same clause or right after it.
 
     Example:
-        >>> is_refused("不要黑色", 2), is_refused("不要黑色要白色", 5), is_refused("要不要黑色", 3)
-        (True, False, False)
+        >>> is_refused("不要黑色", 2, 4), is_refused("不要黑色要白色", 5, 7), is_refused("黑色不要", 0, 2)
+        (True, False, True)
     """
-    ends = [end.end() for end in _CLAUSE_END.finditer(text, 0, start)]
+    if _REFUSED_AFTER.match(text, end):
+        return True
+    ends = [found.end() for found in _CLAUSE_END.finditer(text, 0, start)]
     clause = text[ends[-1] if ends else 0 : start]
     refusals = [refusal.end() for refusal in _REFUSED.finditer(clause)]
     return bool(refusals) and _WANTED_AFTER_ALL.search(clause, refusals[-1]) is None
