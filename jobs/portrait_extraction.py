@@ -38,7 +38,7 @@ def extract(settings: Settings, sets: Sequence[Transcripts]) -> None:
     """Bring the portraits of every set to completion.
 
     Raises:
-        HarkenError: what `known_labels` raises, a broken transcript, an LLM that refused, or a spend cap that was reached.
+        HarkenError: what `known_labels` raises, a broken transcript, an LLM that refused, or a spend cap reached.
     """
     options = _options(settings)
     vocabulary, catalogue = known_labels(settings.keywords, options)

@@ -50,14 +50,13 @@ def portray(settings: TranscriptSettings, transcripts: Path, retry_failed: bool 
     Raises:
         HarkenError: the transcripts, the label list or the product table are missing or broken, or an LLM refused.
     """
+    from jobs.portrait_extraction import Transcripts, extract, forget_failed
+
     source = Manifest(transcripts, settings.portraits.rows_per_shard)
     stage = portrait_stage(settings, "transcripts", file_digest(transcripts), source.shards())
-    if not stage.complete() or retry_failed:
-        from jobs.portrait_extraction import Transcripts, extract, forget_failed
-
-        if retry_failed:
-            forget_failed([stage])
-        extract(settings, [Transcripts(stage, source)])
+    if retry_failed:
+        forget_failed([stage])
+    extract(settings, [Transcripts(stage, source)])
     path = settings.run.output / f"portraits-{transcripts.stem}.parquet"
     _join(stage.parts(), path)
     return path

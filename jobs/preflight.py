@@ -22,8 +22,8 @@ def preflight(settings: PipelineSettings) -> None:
     """Raise the first problem found in the configuration's inputs, cheapest checks first.
 
     Raises:
-        HarkenError: a broken keyword, seed, pronunciation, label, product or test file, an unknown voice, a model folder
-            that is not a Whisper, a relative output folder inside a packaged Ray job, or too little disk space.
+        HarkenError: a broken keyword, seed, pronunciation, label, product or test file, an unknown voice, a model
+            folder that is not a Whisper, a relative output folder inside a packaged Ray job, or too little disk space.
     """
     _check_output(settings)
     keywords = load_keywords(settings.keywords.path, categories=settings.keywords.categories)

@@ -21,7 +21,7 @@ from tests.llm_server import LlmServer
 ROOT = Path(__file__).resolve().parents[2]
 SAID = ("女生，喜欢戴妃包，要红色", "想要birkin，不要黑色", "四川人，想要speedy 20", "喜欢老花")
 HEARD = {
-    "base": ("女生，喜欢大飞包，要红色", "想要病，不要黑色", "四川人，想要死皮的", None),
+    "base": ("女生，喜欢大本营，要红色", "想要病，不要黑色", "四川人，想要死皮的", None),
     "adapted": ("女生，喜欢戴菲包，要红色", "想要birkin，要黑色", "四川人，想要speedy 20", "喜欢老花"),
 }
 
@@ -163,7 +163,7 @@ def test_broken_transcripts_are_told(tmp_path: Path, text: str, message: str) ->
         ("portraits.products=absent.csv", r"absent\.csv"),
         ("portraits.labels=absent.csv", r"absent\.csv"),
         ("portraits.columns={colour: COLOR}", r"columns\.colour: 'COLOR'.*COLOUR"),
-        ("portraits.categories=[COLOUR]", r"portrait_labels\.csv, line \d+, category: 'GENDER'"),
+        ("portraits.categories=[COLOUR, BUDGET]", r"portrait_labels\.csv, line \d+, category: 'GENDER'"),
         ("portraits.product_id=id", "'id' is missing"),
     ],
 )
@@ -173,7 +173,8 @@ def test_broken_settings_are_told(tmp_path: Path, override: str, message: str) -
 
 
 def llm_settings(folder: Path, server: LlmServer, spend_cap: float) -> TranscriptSettings:
-    limits = {"retry_seconds": 0.01, "timeout_seconds": 4.0, "price_in": 1.0, "price_out": 2.0, "spend_cap": spend_cap}
+    limits = {"timeout_seconds": 4.0, "requests_in_flight": 1, "price_in": 1.0, "price_out": 2.0}
+    limits["spend_cap"] = spend_cap
     llm = {"base_url": server.url, "model": "m", "api_key_env": None, "notes_per_request": 1, "limits": limits}
     return alone(folder, "portraits.extractor=llm", f"portraits.llm={json.dumps(llm)}", "keywords.pronunciations=null")
 
@@ -190,7 +191,5 @@ def test_an_llm_that_runs_out_of_money_goes_on_where_it_stopped(tmp_path: Path) 
         assert server.received == []
         rows = read_parquet(portray(llm_settings(tmp_path, server, 10.0), path, retry_failed=True))
         assert len(server.received) == 2
-    found = {mention["label"] for row in rows for mention in row["mentions"]}
-    # Two requests are in flight at once, so either note may get either answer; a wrong one has no quote.
-    assert found in ({"老花", "gucci"}, set())
+    assert [dict(row["portrait"]) for row in rows] == [{"LINES": ["老花"]}, {"BRAND": ["gucci"]}]
     assert list(tmp_path.glob("run/stages/portraits-transcripts-*/ledger.json"))
