@@ -23,7 +23,7 @@ from ray.data import ActorPoolStrategy
 from harken.config import dump_yaml
 from harken.errors import HarkenError
 from harken.records import FAILED, Row, write_parquet
-from harken.settings import PipelineSettings
+from harken.settings import PipelineSettings, TranscriptSettings
 from harken.sources import Source
 from harken.stages import Stage, cause
 from jobs.building import build, forget_deaths
@@ -107,7 +107,7 @@ class ShardWorker:
 
 
 def run_stage(
-    settings: PipelineSettings,
+    settings: PipelineSettings | TranscriptSettings,
     stage: Stage,
     source: Source,
     factory: Callable[..., Actor],

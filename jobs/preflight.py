@@ -7,6 +7,7 @@ from pathlib import Path
 from harken.errors import HarkenError
 from harken.keywords import load_keywords
 from harken.model_folder import locate_model
+from harken.portraits.known import known_labels
 from harken.records import read_manifest
 from harken.settings import PipelineSettings
 from jobs.labels import read_seeds
@@ -21,13 +22,15 @@ def preflight(settings: PipelineSettings) -> None:
     """Raise the first problem found in the configuration's inputs, cheapest checks first.
 
     Raises:
-        HarkenError: a broken keyword, seed, pronunciation, test or noise file, an unknown voice, a model folder
-            that is not a Whisper, a relative output folder inside a packaged Ray job, or too little disk space.
+        HarkenError: a broken keyword, seed, pronunciation, label, product, test or noise file, an unknown voice, a
+            model folder that is no Whisper, a relative output folder inside a packaged Ray job, or too little disk.
     """
     _check_output(settings)
     keywords = load_keywords(settings.keywords.path, categories=settings.keywords.categories)
     read_seeds(settings, keywords)
     _check_manifests(settings)
+    if settings.portraits:
+        known_labels(settings.keywords, settings.portraits)
     _check_voices(settings)
     locate_model(settings.model)
     _check_disk(settings)
