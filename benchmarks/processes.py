@@ -17,6 +17,8 @@ ROOT = Path(__file__).resolve().parents[1]
 SECONDS_BETWEEN_SAMPLES = 1.0
 # What Ray calls the processes in which actors and tasks run.
 WORKER_TITLE = "ray::"
+# What works in the place of a worker that has done its share of rows.
+WORKER_CHILD = "-m jobs.isolation"
 # A raylet that lost its driver ends by itself within this time; what is left then is ended.
 SECONDS_TO_END_ALONE = 10.0
 
@@ -134,7 +136,7 @@ def _sample(family: Family, session: float) -> Sample:
         resident = _resident(process)
         if process.pid == family.head.pid:
             program = resident
-        elif _title(process).startswith(WORKER_TITLE):
+        elif (title := _title(process)).startswith(WORKER_TITLE) or title.endswith(WORKER_CHILD):
             workers.append(resident)
     return Sample(session, time.time(), program, max(workers, default=0), sum(workers))
 

@@ -39,7 +39,11 @@ class Actor(Protocol):
 
 
 class ShardWorker:
-    """Runs inside a Ray actor: holds one loaded actor and commits one part per call."""
+    """Runs inside a Ray actor: holds one loaded actor and commits one part per call.
+
+    After ``rows_per_process`` rows a child process goes on, and after as many rows the next one: for an actor whose
+    native library loses memory with every row.
+    """
 
     def __init__(
         self,
@@ -48,8 +52,12 @@ class ShardWorker:
         factory: Callable[..., Actor],
         arguments: Mapping[str, Any],
         schema: pa.Schema,
+        rows_per_process: int | None = None,
     ) -> None:
         self.stage, self.source, self.schema = stage, source, schema
+        self.rows_per_process = rows_per_process
+        self.made = 0
+        self.child: IsolatedActor | None = None
         self.factory, self.arguments = factory, arguments
         self.actor: Actor | None = None
         self.failure: Exception | None = None
@@ -93,7 +101,15 @@ class ShardWorker:
         return {"shard": shard, "rows": len(results), "causes": list(causes), "counts": list(causes.values())}
 
     def make(self, rows: list[Row]) -> list[Row]:
-        """What the actor of this process makes of the rows."""
+        """What the actor makes of the rows, in this process while that may hold it."""
+        if self.rows_per_process and self.made >= self.rows_per_process:
+            self.actor, self.made = None, 0
+            if self.child:
+                self.child.close()
+            self.child = IsolatedActor(self.factory, self.arguments)
+        self.made += len(rows)
+        if self.child:
+            return work_in_isolation(self.child, rows, self.schema)
         if self.actor is None:
             self.actor = self.factory(**self.arguments)
         return self.actor(rows)
@@ -117,11 +133,13 @@ def run_stage(
     workers: int,
     gpus_per_worker: float = 0.0,
     python: Path | None = None,
+    rows_per_process: int | None = None,
 ) -> dict[str, Any]:
     """Bring ``stage`` to completion and return its record (rows, failures by cause, seconds).
 
     A complete stage returns at once without touching Ray; ``workers=0`` runs it in this process. ``python`` is the
     interpreter of another environment for the workers (with the same Ray), for packages that cannot live in this one.
+    ``rows_per_process`` bounds what a leaking library can hold (`ShardWorker`).
 
     Raises:
         HarkenError: bad input found by an actor, workers that die while they are built, a full disk, or another
@@ -138,7 +156,7 @@ def run_stage(
         missing = stage.missing()
         if missing:
             with StageProgress(stage.name, total=stage.shards, done=stage.shards - len(missing)) as progress:
-                worker = (stage.absolute(), source, factory, dict(arguments), schema)
+                worker = (stage.absolute(), source, factory, dict(arguments), schema, rows_per_process)
                 if workers:
                     connect(settings.cluster)
                     summaries = _fan_out(missing, worker, min(workers, len(missing)), gpus_per_worker, python)
@@ -174,8 +192,12 @@ def _fan_out(
 
 def _in_process(missing: Sequence[int], worker: tuple[Any, ...]) -> Iterator[dict[str, Any]]:
     shard_worker = ShardWorker(*worker)
-    for shard in missing:
-        yield shard_worker.attempt(shard)
+    try:
+        for shard in missing:
+            yield shard_worker.attempt(shard)
+    finally:
+        if shard_worker.child:
+            shard_worker.child.close()
 
 
 @contextmanager

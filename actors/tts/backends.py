@@ -39,6 +39,15 @@ def _build(speech: SpeechSettings) -> Synthesizer:
     return EspeakSynthesizer(SAMPLE_RATE)
 
 
+def utterances_per_process(speech: SpeechSettings) -> int | None:
+    """After how many utterances a process should be given up, for a backend that loses memory with each."""
+    if speech.backend != "espeak":
+        return None
+    from actors.tts.espeak import UTTERANCES_PER_PROCESS
+
+    return UTTERANCES_PER_PROCESS
+
+
 def check_language(capabilities: Capabilities, speech: SpeechSettings) -> None:
     """Raise the error that names a language the backend does not speak."""
     known = capabilities.languages
