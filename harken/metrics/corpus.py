@@ -11,10 +11,11 @@ from harken.metrics.utterance import UtteranceScore
 
 METRICS = (
     "cer", "cer_cn", "cer_oth", "wer", "wer_cn", "wer_oth", "wer_raw", "mer", "ier", "ier_ins", "keyword_recall",
+    "insertion_rate", "loop_rate",
 )  # fmt: skip
 
 _SPLIT_BY_SCRIPT = ("cer", "wer")
-_UNSPLIT = ("wer_raw", "mer")
+_UNSPLIT = ("wer_raw", "mer", "insertion_rate", "loop_rate")
 _ALWAYS_COUNTED = [
     f"{metric}.{count}"
     for metric in (*(f"{split}.{script}" for split in _SPLIT_BY_SCRIPT for script in ("cn", "oth")), *_UNSPLIT)

@@ -41,6 +41,18 @@ MEASURES = (
         "Share of the keyword mentions that were transcribed exactly.",
         higher_is_better=True,
     ),
+    Measure(
+        "insertion_rate",
+        "Insertions",
+        "Characters heard that were not said, per reference character.",
+        headline=False,
+    ),
+    Measure(
+        "loop_rate",
+        "Loops",
+        "Share of the utterances whose transcript repeats itself without end.",
+        headline=False,
+    ),
 )
 
 SYSTEM_LABELS = {
