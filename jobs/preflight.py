@@ -22,13 +22,15 @@ def preflight(settings: PipelineSettings) -> None:
 
     Raises:
         HarkenError: a broken keyword, seed, pronunciation or test file, an unknown voice, a model folder that is
-            not a Whisper, a relative output folder inside a packaged Ray job, or too little disk space.
+            not a Whisper, a HanLP folder that does not load, a relative output folder inside a packaged Ray job, or
+            too little disk space.
     """
     _check_output(settings)
     keywords = load_keywords(settings.keywords.path, categories=settings.keywords.categories)
     read_seeds(settings, keywords)
     _check_manifests(settings)
     _check_voices(settings)
+    _check_segmenters(settings)
     locate_model(settings.model)
     _check_disk(settings)
 
@@ -66,6 +68,14 @@ def _check_voices(settings: PipelineSettings) -> None:
         check_voices(synthesizer, voices)
     if settings.keywords.pronunciations:
         load_pronunciations(settings.keywords.pronunciations)
+
+
+def _check_segmenters(settings: PipelineSettings) -> None:
+    evaluate = settings.evaluate
+    if evaluate.hanlp_model:
+        from harken.metrics import load_segmenters
+
+        load_segmenters(evaluate.segmenters, evaluate.hanlp_model)
 
 
 def _check_disk(settings: PipelineSettings) -> None:
