@@ -20,7 +20,8 @@ from jobs.plan import Plan, Speech
 class Cell:
     """One system: a model as it comes (variant 'base') or fine-tuned.
 
-    ``train_on`` names its training sets. ``epochs`` is the number of a cell that is only a point of the curve of epochs; None for a row of the grid.
+    ``train_on`` names its training sets. ``epochs`` is the number of a cell that is only a point of the curve of
+    epochs; None for a row of the grid.
     """
 
     name: str

@@ -97,11 +97,17 @@ def _kept(run: Plan) -> list[str]:
 
 def _dev_curve(plan: Plan) -> list[dict[str, float]]:
     """CER on the rows that were held out of the training, by epoch; epoch 0 is the un-tuned model."""
-    curve = json.loads((plan.finetune.directory / "curve.json").read_text(encoding="utf-8"))
-    points = [(point["step"], point["dev_cer"]) for point in curve if point.get("dev_cer") is not None]
-    last = max((point["step"] for point in curve), default=0)
-    steps = last / plan.settings.finetune.epochs
-    return [{"epoch": round(step / steps, 2) if steps else 0.0, "cer": cer} for step, cer in points]
+    curve, facts = (
+        json.loads((plan.finetune.directory / name).read_text(encoding="utf-8"))
+        for name in ("curve.json", "facts.json")
+    )
+    # A training that stopped early made fewer steps than its epochs have.
+    steps = facts.get("planned_steps", facts["steps"]) / plan.settings.finetune.epochs
+    return [
+        {"epoch": round(point["step"] / steps, 2), "cer": point["dev_cer"]}
+        for point in curve
+        if point.get("dev_cer") is not None
+    ]
 
 
 def _comparisons(cells: Cells, scored: Mapping[str, Scores]) -> list[dict[str, Any]]:
