@@ -15,7 +15,7 @@ GRID_METRICS = (
 )  # fmt: skip
 """The columns of the grid."""
 _NOT_ON_A_TERMINAL = {"wer_cn", "wer_oth"}
-_LOG_WIDTH = 120
+_LOG_WIDTH = 160
 COMPARED = ("cer", "mer", "ier", "keyword_recall")
 IER_CLASSES = {"W": "words", "C": "characters", "S": "keywords"}
 
@@ -24,9 +24,11 @@ _BY_KEY = {measure.key: measure for measure in MEASURES}
 
 def print_grid(found: Mapping[str, Any], console: Console) -> None:
     """Print what `jobs.measuring.measure` found: a table a test set, IER by class, recall, differences, epochs."""
-    for shown in _tables(found):
+    if not console.is_terminal:
         # A log has no width of its own; folded into 80 columns the figures could not be read.
-        console.print(shown, width=console.width if console.is_terminal else _LOG_WIDTH, soft_wrap=True)
+        console.width = max(console.width, _LOG_WIDTH)
+    for shown in _tables(found):
+        console.print(shown)
     console.print("In brackets: 95% intervals; of differences over the same resampled utterances.")
     console.print("* the interval excludes 0; ~ the difference may be chance.")
     for cell in found["cells"]:

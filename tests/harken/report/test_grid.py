@@ -10,7 +10,7 @@ from harken.report.grid_console import GRID_METRICS, best, grid_measures, print_
 from tests.harken.report.document import Document
 from tests.harken.report.sample import interval
 
-HOSTILE = "<script>alert(1)</script>[bold]&"
+HOSTILE = "<script>x</script>[bold]&"
 
 
 def difference(value: float) -> dict[str, Any]:
