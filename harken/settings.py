@@ -148,6 +148,11 @@ class LoraSettings(Section):
         min_length=1,
         description="the decoder alone learns new words more than twice as fast and leaves the hearing as it was",
     )
+    tokens: Literal["none", "keywords"] = Field(
+        "none",
+        description="'keywords' also learns the embeddings of the tokens keywords are written with: one the model has "
+        "hardly ever written is out of reach for the projections alone",
+    )
 
 
 class ReplaySettings(Section):

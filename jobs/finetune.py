@@ -27,6 +27,7 @@ from harken.finetuning.export import FACTS, export
 from harken.finetuning.learner import Learner, Progress
 from harken.finetuning.task import AudioRows, FinetuneTask
 from harken.finetuning.workers import Workers
+from harken.keywords import load_keywords
 from harken.records import write_json
 from harken.settings import ClusterSettings, PipelineSettings
 from jobs.cli import find_harken_error, run_job
@@ -221,6 +222,8 @@ def _explained(failure: Exception, task: FinetuneTask) -> Exception:
 
 def _task(plan: Plan) -> FinetuneTask:
     settings = plan.settings
+    lists = (run.settings.keywords for run in plan.training)
+    keywords = [keyword for own in lists for keyword in load_keywords(own.path, categories=own.categories)]
     verdicts = (row for run in plan.training for row in run.verdicts.rows(["id", "verdict"]))
     kept = frozenset(row["id"] for row in verdicts if row["verdict"] == "keep")
     parts = [part for run in plan.training for part in run.speech.stage.absolute().parts()]
@@ -233,6 +236,7 @@ def _task(plan: Plan) -> FinetuneTask:
         synthetic=AudioRows(parts, kept),
         replay=AudioRows(plan.replay.stage.absolute().parts()) if plan.replay else None,
         seed=settings.run.seed,
+        keywords=tuple(dict.fromkeys(keyword.term for keyword in keywords)),
     )
 
 

@@ -49,7 +49,8 @@ class Learner:
     """One worker's part of a fine-tuning. Every worker of a group builds it from the same task.
 
     Raises:
-        HarkenError: a wrong model or language, LoRA targets the model does not have, or too few rows.
+        HarkenError: a wrong model or language, LoRA targets the model does not have, keywords' tokens asked for
+            without a keyword, or too few rows.
     """
 
     def __init__(self, task: FinetuneTask, workers: Workers, device: Device = "auto") -> None:
@@ -178,6 +179,7 @@ class Learner:
             lora_alpha=alpha,
             lora_dropout=lora.dropout,
             target_modules=rf"(?:.*\.)?(?:{parts})\.(?:.*\.)?(?:{targets})",
+            trainable_token_indices={"embed_tokens": self._keyword_tokens()} if lora.tokens == "keywords" else None,
         )
         try:
             with warnings.catch_warnings():
@@ -191,6 +193,14 @@ class Learner:
             ) from None
         network.peft_config["default"].base_model_name_or_path = self.task.model
         return network
+
+    def _keyword_tokens(self) -> list[int]:
+        """Every token of a keyword at the start of a text or after a space; Whisper's output layer shares them."""
+        if not self.task.keywords:
+            remedy = "There are no keywords: give the task some, or set finetune.lora.tokens to none."
+            raise HarkenError("finetune.lora.tokens", self.settings.lora.tokens, remedy)
+        written = {f"{lead}{term}" for term in self.task.keywords for lead in ("", " ")}
+        return sorted({token for text in written for token in self.whisper.text_tokens(text)[:-1]})
 
     def _named_trainable(self) -> Iterator[tuple[str, torch.nn.Parameter]]:
         return ((name, tensor) for name, tensor in self.network.named_parameters() if tensor.requires_grad)

@@ -24,7 +24,10 @@ class AudioRows:
 
 @dataclass(frozen=True)
 class FinetuneTask:
-    """One fine-tuning: everything that decides its result, and the folder it writes to."""
+    """One fine-tuning: everything that decides its result, and the folder it writes to.
+
+    ``keywords`` are the terms whose tokens `LoraSettings.tokens` may ask for.
+    """
 
     model: str
     language: str
@@ -33,6 +36,7 @@ class FinetuneTask:
     synthetic: AudioRows
     replay: AudioRows | None = None
     seed: int = 0
+    keywords: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
