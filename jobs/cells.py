@@ -14,6 +14,7 @@ from harken.grid_settings import BASE, GridSettings, VariantSettings
 from harken.settings import PipelineSettings
 from harken.stages import Stage
 from jobs.plan import Plan, Speech
+from jobs.progress import note
 
 
 @dataclass(frozen=True)
@@ -85,11 +86,12 @@ class Cells:
                 plan = self._plan(chosen, variant)
                 yield Cell(self.named(model, name), model, name, plan, variant.train_on or (name,))
             for name in epochs.variants if epochs else ():
-                own = self._settings([*chosen, *self.grid.variants[name].set]).finetune.epochs
+                variant = self.grid.variants[name]
+                own = self._settings([*chosen, *variant.set]).finetune.epochs
                 for number in sorted({*(epochs.epochs if epochs else ()), own}):
-                    plan = self._plan(chosen, self.grid.variants[name], f"finetune.epochs={number}")
+                    plan = self._plan(chosen, variant, f"finetune.epochs={number}")
                     shown = f"{self.named(model, name)}, {number} epochs"
-                    yield Cell(shown, model, name, plan, epochs=number)
+                    yield Cell(shown, model, name, plan, variant.train_on or (name,), number)
 
     def _plan(self, chosen: list[str], variant: VariantSettings, *more: str) -> Plan:
         overrides = [*chosen, *variant.set, *more]
@@ -137,7 +139,8 @@ def make(cell: Cell, tests: Mapping[str, Speech]) -> None:
 
     plan = cell.plan
     if cell.trained:
-        for run in plan.training:
+        for name, run in zip(cell.train_on, plan.training, strict=True):
+            note(f"-- training set {name}")
             write_labels(run)
             speak(run.settings, run.speech)
             judge_speech(run)

@@ -53,10 +53,8 @@ def main(settings: GridSettings) -> None:
     for name in RESULTS:
         note(f"{name}: {settings.output / name}")
     if failures:
-        remedy = "The others are finished; run the same command again for these: " + "; ".join(
-            f"{name}: {failure}" for name, failure in failures.items()
-        )
-        raise HarkenError("grid cells that failed", ", ".join(failures), remedy)
+        remedy = "Why is said above. The others are finished: the same command again makes only what is missing."
+        raise HarkenError("grid cells that failed", "; ".join(failures), remedy)
 
 
 def result_stage(cells: Cells) -> Stage:

@@ -154,8 +154,8 @@ def test_a_grid_goes_on_past_a_failure_and_is_finished_later(tmp_path: Path) -> 
     run = grid(path)
     assert run.returncode == 2, run.stdout[-3000:] + run.stderr[-3000:]
     assert "Traceback" not in run.stderr
-    assert "broken: " in run.stderr
-    assert "finetune.lora.targets" in run.stderr
+    assert "'broken'" in run.stderr
+    assert "broken: failed: finetune.lora.targets" in run.stdout
 
     found = json.loads((output / "grid.json").read_text(encoding="utf-8"))
     assert [(cell["name"], cell["status"]) for cell in found["cells"]] == [
