@@ -65,7 +65,7 @@ def utterances(data: ReportData, highlighter: Highlighter, shelf: Shelf) -> Mark
 
 
 def _last_rate(utterance: Utterance) -> float:
-    return next((hypothesis.cer or 0.0 for hypothesis in reversed(utterance.hypotheses.values())), 0.0)
+    return next((hypothesis.cer or 0.0 for hypothesis in reversed(list(utterance.hypotheses.values()))), 0.0)
 
 
 def _attributes(utterance: Utterance) -> dict[str, str]:
