@@ -1,14 +1,28 @@
 """What one run is: every setting of the adapt pipeline, section by section."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
-from harken.config import Section
-from harken.speech_settings import AugmentationSettings, Fraction, SpeechSettings, VoiceSettings
+from harken.augmentation_settings import AugmentationSettings
+from harken.config import Fraction, Section
+from harken.llm_settings import LlmLimits, LlmSettings
+from harken.portrait_settings import PortraitSettings
+from harken.speech_settings import SpeechSettings, VoiceSettings
 
-__all__ = ["AugmentationSettings", "PipelineSettings", "SpeechSettings", "VoiceSettings"]
+__all__ = [
+    "AugmentationSettings",
+    "ClusterSettings",
+    "KeywordSettings",
+    "LlmLimits",
+    "LlmSettings",
+    "PipelineSettings",
+    "PortraitSettings",
+    "SpeechSettings",
+    "TranscriptSettings",
+    "VoiceSettings",
+]
 
 
 class RunSettings(Section):
@@ -31,65 +45,6 @@ class KeywordSettings(Section):
     path: Path
     categories: tuple[str, ...] = ("SERIES", "TYPE", "BRAND", "MATERIAL", "NICKNAME", "LINES", "SOCIAL")
     pronunciations: Path | None = Field(None, description="CSV term,spoken for terms a synthesizer misreads")
-
-
-class LlmLimits(Section):
-    """How fast and how dear an LLM may be asked, over all workers together; no part of what it writes.
-
-    Prices, costs and the cap are in one currency, whichever the price list is in.
-    """
-
-    requests_in_flight: PositiveInt = Field(16, description="per worker; a shard's requests bound it too")
-    requests_per_minute: PositiveFloat | None = None
-    tokens_per_minute: PositiveFloat | None = Field(None, description="prompt and answer together")
-    timeout_seconds: PositiveFloat = 120.0
-    retries: NonNegativeInt = Field(6, description="of one request after 429, 5xx, a timeout or a broken answer")
-    retry_seconds: PositiveFloat = Field(1.0, description="wait before the first retry; doubled each time")
-    price_in: NonNegativeFloat = Field(0.0, description="of a million prompt tokens")
-    price_out: NonNegativeFloat = Field(0.0, description="of a million answer tokens")
-    spend_cap: PositiveFloat | None = Field(None, description="no request is sent that could exceed it")
-    accept_partial: bool = Field(False, description="go on with fewer labels when the cap stops the writing")
-
-    @model_validator(mode="after")
-    def _a_cap_needs_prices(self) -> "LlmLimits":
-        if self.spend_cap is not None and not (self.price_in or self.price_out):
-            raise ValueError("spend_cap is set but price_in and price_out are 0: the cap could never be reached")
-        return self
-
-
-class LlmSettings(Section):
-    """An OpenAI-compatible endpoint that writes labels; its key comes from the environment only."""
-
-    base_url: str = Field(description="up to and with the version, e.g. https://api.deepseek.com/v1")
-    model: str
-    api_key_env: str | None = Field("OPENAI_API_KEY", description="the variable with the key; null sends none")
-    language: Literal["zh", "en"] = Field("zh", description="of the prompt's own words")
-    instruction: str | None = Field(None, description="replaces the prompt's first paragraph")
-    labels_per_request: PositiveInt = 5
-    keywords_per_label: tuple[PositiveInt, PositiveInt] = Field(
-        (1, 3), description="least and most terms a label is asked to use; sampling 'coverage' only"
-    )
-    temperature: NonNegativeFloat = 1.0
-    tokens_per_label: PositiveInt = Field(160, description="answer tokens allowed per label asked for")
-    token_limit_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
-    answer_format: Literal["json_schema", "json_object", "text"] = Field(
-        "json_object", description="what the endpoint is told; answers are checked against the schema in any case"
-    )
-    body: dict[str, Any] = Field({}, description="further fields of the request, e.g. {thinking: {type: disabled}}")
-    asks: PositiveInt = Field(3, description="how often a label is asked for until one passes the checks")
-    characters: tuple[PositiveInt, PositiveInt] = Field((4, 80), description="least and most characters of a label")
-    near_duplicate: float = Field(
-        0.8, gt=0.0, le=1.0, description="Jaccard similarity of character 3-grams, keywords masked, that is too near"
-    )
-    limits: LlmLimits = LlmLimits()
-
-    @model_validator(mode="after")
-    def _ranges_ascend(self) -> "LlmSettings":
-        for name in ("keywords_per_label", "characters"):
-            least, most = getattr(self, name)
-            if least > most:
-                raise ValueError(f"{name}: the least, {least}, is above the most, {most}")
-        return self
 
 
 class LabelSettings(Section):
@@ -230,6 +185,17 @@ class ExportSettings(Section):
     rows_per_shard: PositiveInt = Field(1000, description="samples in a WebDataset shard")
 
 
+class TranscriptSettings(Section):
+    """What reading transcripts alone needs; the other sections of a pipeline's file may stand there unread."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    run: RunSettings
+    cluster: ClusterSettings = ClusterSettings()
+    keywords: KeywordSettings
+    portraits: PortraitSettings
+
+
 class PipelineSettings(Section):
     """One full run of the adapt pipeline: labels, speech, judge, finetune, evaluate."""
 
@@ -243,6 +209,7 @@ class PipelineSettings(Section):
     judge: JudgeSettings = JudgeSettings()
     finetune: FinetuneSettings = FinetuneSettings()
     evaluate: EvaluateSettings
+    portraits: PortraitSettings | None = Field(None, description="None leaves the customer portraits out")
     export: ExportSettings = ExportSettings()
 
     @model_validator(mode="after")

@@ -15,13 +15,13 @@ from typing import Any
 from harken.config import dump_yaml
 from harken.keywords import KeywordMatcher, load_keywords
 from harken.records import OK, Row, write_json, write_parquet, write_text
-from harken.report.console import print_table
+from harken.report.console import print_portrait_rates, print_table
 from harken.settings import PipelineSettings
 from jobs.cli import run_job
-from jobs.plan import Plan, Speech, require
+from jobs.plan import SYSTEMS, Plan, Speech, require
+from jobs.portraits import draw_portraits
 from jobs.progress import console, note
 
-SYSTEMS = ("base", "adapted")
 DOMAIN, GENERAL = "domain", "general"
 RESULTS = ("summary.json", "evaluation.json", "evaluation.csv", "report.html")
 
@@ -47,6 +47,8 @@ def evaluate(plan: Plan) -> dict[str, Any]:
         write_text(settings.run.output / name, _file(plan, name).read_text(encoding="utf-8"))
     print_table({system: _metrics(summary[system]) for system in SYSTEMS}, console, record["paired"])
     _print_general(summary)
+    if plan.portraits:
+        print_portrait_rates(draw_portraits(plan), console)
     note(f"segmenters: {', '.join(record['segmenters'])}")
     note(f"summary: {settings.run.output / 'summary.json'}")
     note(f"report:  {settings.run.output / 'report.html'}")
@@ -63,6 +65,8 @@ def _evaluate(plan: Plan) -> None:
     settings = plan.settings
     sets = {DOMAIN: plan.domain, **({GENERAL: plan.general} if plan.general else {})}
     heard = {(name, system): transcribe(plan, speech, system) for name, speech in sets.items() for system in SYSTEMS}
+    if plan.portraits:
+        draw_portraits(plan)
     started = time.monotonic()
     plan.evaluate.begin(dump_yaml(settings))
     matcher = KeywordMatcher(load_keywords(settings.keywords.path, settings.keywords.categories))

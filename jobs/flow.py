@@ -3,7 +3,8 @@
 One actor call reads one shard, transforms its rows and commits one Parquet part by an atomic rename. Only a
 small summary travels back, so 100,000 samples cost the driver nothing, and the commit is the checkpoint:
 killing an actor or the driver loses at most the shards in flight, and a rerun makes only what is missing. A row
-that kills its worker is set aside after two tries (`jobs.isolation`).
+that kills its worker is set aside after two tries (`jobs.isolation`); a worker that dies before it is given a row
+ends the stage after three (`jobs.building`).
 """
 
 import fcntl
@@ -22,9 +23,10 @@ from ray.data import ActorPoolStrategy
 from harken.config import dump_yaml
 from harken.errors import HarkenError
 from harken.records import FAILED, Row, write_parquet
-from harken.settings import PipelineSettings
+from harken.settings import PipelineSettings, TranscriptSettings
 from harken.sources import Source
 from harken.stages import Stage, cause
+from jobs.building import build, forget_deaths
 from jobs.cluster import connect
 from jobs.isolation import IsolatedActor, work_in_isolation
 from jobs.progress import StageProgress, note
@@ -50,11 +52,12 @@ class ShardWorker:
         self.stage, self.source, self.schema = stage, source, schema
         self.factory, self.arguments = factory, arguments
         self.actor: Actor | None = None
-        self.failure: HarkenError | None = None
+        self.failure: Exception | None = None
+        worker = ray.get_runtime_context().get_actor_id() if ray.is_initialized() else None
         try:
-            self.actor = factory(**arguments)
-        except HarkenError as failure:
-            # An exception here would make Ray restart the actor for ever; the first call reports it instead.
+            self.actor = build(factory, arguments, stage, worker) if worker else factory(**arguments)
+        except Exception as failure:
+            # Ray would tell an exception here as the loss of a worker; the first call tells it as what it is.
             self.failure = failure
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, list[Any]]:
@@ -104,7 +107,7 @@ class ShardWorker:
 
 
 def run_stage(
-    settings: PipelineSettings,
+    settings: PipelineSettings | TranscriptSettings,
     stage: Stage,
     source: Source,
     factory: Callable[..., Actor],
@@ -121,7 +124,8 @@ def run_stage(
     interpreter of another environment for the workers (with the same Ray), for packages that cannot live in this one.
 
     Raises:
-        HarkenError: bad input found by an actor, a full disk, or another driver already working on the stage.
+        HarkenError: bad input found by an actor, workers that die while they are built, a full disk, or another
+            driver already working on the stage.
     """
     if stage.complete():
         record = stage.record()
@@ -129,6 +133,7 @@ def run_stage(
         return record
     with exclusive(stage):
         stage.begin(dump_yaml(settings))
+        forget_deaths(stage)
         started = time.monotonic()
         missing = stage.missing()
         if missing:

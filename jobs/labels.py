@@ -6,6 +6,7 @@ the rows again that failed, and no others.
 
 import sys
 from collections import Counter
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from harken.errors import HarkenError
@@ -100,7 +101,7 @@ def _ask_llm(plan: Plan, keywords: list[Keyword]) -> dict[str, Any]:
 
 def _report_coverage(plan: Plan, keywords: list[Keyword]) -> None:
     goal = plan.settings.labels.coverage_k
-    figures = coverage(list(plan.labels.rows(["keywords", "status"])), keywords, goal)
+    figures = coverage(plan.labels.rows(["keywords", "status"]), keywords, goal)
     write_json(plan.labels.directory / COVERAGE, figures)
     for category, counts in figures.items():
         note(
@@ -129,7 +130,7 @@ def read_seeds(settings: PipelineSettings, keywords: list[Keyword]) -> list[Row]
     return rows
 
 
-def coverage(rows: list[Row], keywords: list[Keyword], goal: int = 1) -> dict[str, dict[str, Any]]:
+def coverage(rows: Iterable[Row], keywords: list[Keyword], goal: int = 1) -> dict[str, dict[str, Any]]:
     """Mentions per category over good labels: terms, terms mentioned, and the least and most mentions of a term.
 
     ``reached`` counts the terms with at least ``goal`` mentions. A term counts once a label.

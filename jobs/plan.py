@@ -11,15 +11,24 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from harken.digests import file_digest, manifest_digest, model_digest
+from harken.digests import file_digest, folder_digest, manifest_digest, model_digest
 from harken.records import fingerprint, read_manifest
-from harken.settings import PipelineSettings, VoiceSettings
+from harken.settings import PipelineSettings, TranscriptSettings, VoiceSettings
 from harken.sources import Indices, Manifest, Parts
 from harken.stages import Stage
 from jobs.rounds import Round, retries
 
 # Raised by one when a stage's code changes what its rows hold, so that old outputs are not mistaken for new ones.
-REVISIONS = {"drafts": 1, "labels": 1, "speech": 2, "hypotheses": 1, "verdicts": 1, "finetune": 1, "evaluate": 1}
+REVISIONS = {
+    "drafts": 1,
+    "labels": 1,
+    "speech": 2,
+    "hypotheses": 1,
+    "verdicts": 1,
+    "finetune": 1,
+    "portraits": 1,
+    "evaluate": 1,
+}
 
 # Settings that decide where and how fast a stage runs, never what it makes.
 WHERE_AND_HOW_FAST = {"workers", "device", "use_gpu", "gpus_per_worker", "batch_size"}
@@ -29,6 +38,9 @@ LLM_WHERE_AND_HOW_FAST = {"base_url", "api_key_env", "limits", "asks", "near_dup
 HOW_A_BACKEND_IS_REACHED = {"api_key_env", "concurrency", "device", "python", "retries", "timeout_seconds"}
 
 MANIFEST_ROWS_PER_SHARD = 32
+
+# The systems a run compares.
+SYSTEMS = ("base", "adapted")
 
 
 @dataclass(frozen=True)
@@ -159,16 +171,34 @@ class Plan:
         digest = self._fingerprint("finetune", content, inputs, self.settings.run.seed)
         return self._stage("finetune", digest, 0)
 
+    def portraits_of(self, system: str) -> Stage:
+        """Customer portraits from what ``system`` heard of the domain set; 'reference' is what was said."""
+        texts = self.domain.stage if system == "reference" else self.hypotheses(self.domain, system)
+        return portrait_stage(self.settings, system, texts.fingerprint, texts.shards)
+
+    @cached_property
+    def portraits(self) -> Stage | None:
+        """The portraits of all systems in one table, and how right they are."""
+        if self.settings.portraits is None:
+            return None
+        inputs = [self.portraits_of(system).fingerprint for system in ("reference", *SYSTEMS)]
+        digest = self._fingerprint(
+            "portraits", inputs, self.settings.evaluate.bootstrap_samples, self.settings.run.seed
+        )
+        return self._stage("portraits", digest, 1)
+
     @cached_property
     def evaluate(self) -> Stage:
         """Metrics and report over everything above."""
         sets = [speech for speech in (self.domain, self.general) if speech]
-        inputs = [self.hypotheses(speech, system).fingerprint for speech in sets for system in ("base", "adapted")]
+        inputs = [self.hypotheses(speech, system).fingerprint for speech in sets for system in SYSTEMS]
         keywords = [file_digest(self.settings.keywords.path), sorted(self.settings.keywords.categories)]
-        content = _content(self.settings.evaluate)
+        content = {**_content(self.settings.evaluate), "voices": self.settings.evaluate.voices.deciding()}
         if self.settings.evaluate.hanlp_model:
             keywords.append(model_digest(str(self.settings.evaluate.hanlp_model)))
-        return self._stage("evaluate", self._fingerprint("evaluate", content, inputs, keywords), 1)
+        # Only when there are portraits, so that a run without them keeps the evaluation it has.
+        portraits = [self.portraits.fingerprint] if self.portraits else []
+        return self._stage("evaluate", self._fingerprint("evaluate", content, inputs, keywords, *portraits), 1)
 
     def stages(self) -> list[Stage]:
         """Every stage in the order of the run."""
@@ -176,7 +206,9 @@ class Plan:
         stages += [self.labels, *(speech.stage for speech in self.speeches())]
         stages += [self.hypotheses(self.speech, "base"), self.verdicts, self.finetune]
         sets = [speech for speech in (self.domain, self.general) if speech]
-        stages += [self.hypotheses(speech, system) for speech in sets for system in ("base", "adapted")]
+        stages += [self.hypotheses(speech, system) for speech in sets for system in SYSTEMS]
+        if self.portraits:
+            stages += [*(self.portraits_of(system) for system in ("reference", *SYSTEMS)), self.portraits]
         return [*stages, self.evaluate]
 
     def adapted_model(self) -> Path:
@@ -213,7 +245,8 @@ class Plan:
         references = speech.chattts.references.values() if speech.chattts else ()
         inputs = [texts, file_digest(lexicon) if lexicon else None]
         inputs += [file_digest(reference.audio) for reference in references]
-        return self._fingerprint("speech", content, voices.model_dump(mode="json"), inputs, self.settings.run.seed)
+        inputs += _noise_digests(voices)
+        return self._fingerprint("speech", content, voices.deciding(), inputs, self.settings.run.seed)
 
     def _base_model(self) -> str:
         return model_digest(self.settings.model)
@@ -228,6 +261,32 @@ class Plan:
 def _content(section: BaseModel, *without: str) -> Mapping[str, Any]:
     """The settings that decide what a stage makes, less those named."""
     return section.model_dump(mode="json", exclude={*WHERE_AND_HOW_FAST, *without})
+
+
+def _noise_digests(voices: VoiceSettings) -> list[str]:
+    folder = voices.augmentation.noise_folder
+    if folder is None or voices.augmentation.noise_probability == 0:
+        return []
+    from harken.noise_folder import noise_files
+
+    return [folder_digest(folder, noise_files(folder))]
+
+
+def portrait_stage(settings: PipelineSettings | TranscriptSettings, name: str, texts: str, shards: int) -> Stage:
+    """The portraits of a set of transcripts whose digest is ``texts``.
+
+    Raises:
+        HarkenError: the keyword list, the label list, the product table or the pronunciations are missing.
+    """
+    portraits, keywords = settings.portraits, settings.keywords
+    assert portraits is not None
+    content = _content(portraits, "llm", "rows_per_shard")
+    llm = portraits.llm if portraits.extractor == "llm" else None
+    asked = llm.model_dump(mode="json", exclude=LLM_WHERE_AND_HOW_FAST) if llm else None
+    files = (keywords.path, keywords.pronunciations, portraits.labels, portraits.products)
+    inputs = [texts, sorted(keywords.categories), *(file_digest(path) if path else None for path in files)]
+    digest = fingerprint("portraits", REVISIONS["portraits"], content, asked, inputs)
+    return Stage.under(settings.run.output, f"portraits-{name}", digest, shards)
 
 
 _JOBS = {

@@ -5,35 +5,42 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+from actors.augmenter import kinds
 from harken.config import dump_yaml
 from harken.keywords import KeywordMatcher, load_keywords
 from harken.provenance import provenance
 from harken.records import OK, Row, generator, read_manifest, read_parquet
 from harken.report.data import (
     CategoryCoverage,
+    CategoryF1,
     CategoryRecall,
     CategoryRetention,
     CurvePoint,
+    Customer,
     GeneralCheck,
     Hypothesis,
     JudgeReport,
     LabelReport,
     LabelRow,
+    PortraitReport,
     ReportData,
     Span,
     SpeechReport,
     StageRun,
+    SuggestedProduct,
     TrainingReport,
     Utterance,
 )
+from harken.report.measures import LABEL_RATES
 from harken.settings import PipelineSettings
 from harken.stages import Stage, cause
 from jobs.labels import coverage
-from jobs.plan import Plan
+from jobs.plan import SYSTEMS, Plan
 from jobs.scoring import Scores
 
 # More labels than a person reads; the Parquet holds them all.
 LABELS_SHOWN = 200
+CUSTOMERS_SHOWN = 12
 
 
 def report_data(
@@ -63,6 +70,7 @@ def report_data(
         if general
         else None,
         recalls=[CategoryRecall(category, *figures) for category, figures in domain.recall_by_category().items()],
+        portraits=_portraits(plan),
         utterances=_utterances(settings, matcher, domain),
         labels=_labels(plan, matcher),
         speech=_speech(plan),
@@ -136,6 +144,44 @@ def _labels(plan: Plan, matcher: KeywordMatcher) -> LabelReport:
     )
 
 
+def _portraits(plan: Plan) -> PortraitReport | None:
+    if plan.portraits is None:
+        return None
+    record = plan.portraits.record()
+    rates: dict[str, dict[str, Any]] = record["rates"]
+    shown = SYSTEMS[-1]
+    heard = [row for row in plan.portraits.rows() if row["system"] == shown]
+    drawn = generator("portraits", plan.settings.run.seed).sample(heard, min(CUSTOMERS_SHOWN, len(heard)))
+    spelled = record.get("spelled")
+    return PortraitReport(
+        systems={system: {name: rates[system][name] for name in LABEL_RATES} for system in rates},
+        paired={system: {name: found[name] for name in LABEL_RATES} for system, found in record["paired"].items()},
+        categories=[
+            CategoryF1(category, labels, {system: found[f"f1.{category}"]["value"] for system, found in rates.items()})
+            for category, labels in record["support"].items()
+        ],
+        spelled_f1={system: found["f1"]["value"] for system, found in spelled.items()} if spelled else None,
+        system=shown,
+        customers=[_customer(row) for row in drawn],
+        total=len(heard),
+    )
+
+
+def _customer(row: Row) -> Customer:
+    return Customer(
+        id=row["id"],
+        text=row["text"],
+        spans=[Span(mention["start"], mention["end"], mention["category"]) for mention in row["mentions"]],
+        refused=[label for _, labels in row["refused"] for label in labels],
+        suggestions=[
+            SuggestedProduct(
+                found["product"], found["name"], found["score"], [cause["label"] for cause in found["causes"]]
+            )
+            for found in row["suggestions"]
+        ],
+    )
+
+
 def _label_audio(plan: Plan) -> dict[str, bytes]:
     # From the first part only: reading the audio of 100,000 rows to play a dozen would take minutes.
     rows = [row for row in read_parquet(plan.speech.stage.part(0), ["id", "audio"]) if row["audio"]]
@@ -146,11 +192,11 @@ def _speech(plan: Plan) -> SpeechReport:
     rows = [
         row for row in plan.speech.stage.rows(["duration", "speaker", "augmentation", "status"]) if row["status"] == OK
     ]
-    kinds = Counter(kind for row in rows for kind in json.loads(row["augmentation"] or "{}"))
+    augmentation = Counter(kind for row in rows for kind in kinds(json.loads(row["augmentation"] or "{}")))
     return SpeechReport(
         durations=[row["duration"] for row in rows],
         voices=dict(Counter(row["speaker"] for row in rows).most_common()),
-        augmentation={kind: count for kind, count in kinds.most_common() if kind != "noise_colour"},
+        augmentation=dict(augmentation.most_common()),
     )
 
 

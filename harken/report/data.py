@@ -156,6 +156,56 @@ def change_of(utterance: Utterance) -> str:
 
 
 @dataclass(frozen=True)
+class CategoryF1:
+    """F1 of the portrait labels of one category, per system; ``labels`` is how many were said."""
+
+    category: str
+    labels: int
+    f1: Mapping[str, float | None]
+
+
+@dataclass(frozen=True)
+class SuggestedProduct:
+    """A product, its score from 0 to 1, and the labels that caused it."""
+
+    product: str
+    name: str
+    score: float
+    causes: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Customer:
+    """What one system heard about a customer: labels by category, those refused, and suggestions, best first."""
+
+    id: str
+    text: str
+    spans: Sequence[Span] = ()
+    refused: Sequence[str] = ()
+    suggestions: Sequence[SuggestedProduct] = ()
+
+
+@dataclass(frozen=True)
+class PortraitReport:
+    """Customer portraits of the domain test set.
+
+    Attributes:
+        systems, paired: F1, precision, recall and macro F1 of the labels, and their paired differences.
+        categories: F1 by category.
+        spelled_f1: F1 without what was found by sound, per system; None where it was not looked for.
+        customers: a sample of what ``system`` heard; ``total`` is how many there are.
+    """
+
+    systems: Systems
+    paired: Systems
+    categories: Sequence[CategoryF1]
+    spelled_f1: Mapping[str, float | None] | None = None
+    system: str = ""
+    customers: Sequence[Customer] = ()
+    total: int = 0
+
+
+@dataclass(frozen=True)
 class StageRun:
     """One stage of the run; ``seconds`` is the time its rows took in whichever run made them."""
 
@@ -188,6 +238,7 @@ class ReportData:
     paired: Systems = field(default_factory=dict)
     general: GeneralCheck | None = None
     recalls: Sequence[CategoryRecall] | None = None
+    portraits: PortraitReport | None = None
     utterances: Sequence[Utterance] | None = None
     labels: LabelReport | None = None
     speech: SpeechReport | None = None

@@ -5,7 +5,7 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from harken.report import corpus, listening, results, run
+from harken.report import corpus, listening, portraits, results, run
 from harken.report.audio import Shelf
 from harken.report.data import ReportData
 from harken.report.markup import Markup, element, join
@@ -22,6 +22,7 @@ Chapters = Sequence[tuple[str, Sequence[tuple[str, str]]]]
 _CHAPTERS: Chapters = (
     ("Results", (("summary", "Summary"), ("metrics", "Metrics"), ("general", "General speech"))),
     ("Detail", (("keywords", "Keywords"), ("spread", "Error spread"), ("utterances", "Utterances"))),
+    ("Use", (("portraits", "Portraits"),)),
     ("Training data", (("labels", "Labels"), ("speech", "Synthetic speech"), ("judge", "Judge"))),
     ("Run", (("training", "Fine-tuning"), ("stages", "Stages and failures"), ("reproduction", "Configuration"))),
 )
@@ -72,6 +73,7 @@ def _sections(data: ReportData, highlighter: Highlighter, shelf: Shelf) -> Marku
         results.keywords(data),
         results.spread(data.utterances),
         listening.utterances(data, highlighter, shelf),
+        portraits.portraits(data.portraits, highlighter),
         corpus.labels(data.labels, highlighter, shelf),
         corpus.speech(data.speech),
         corpus.judge(data, highlighter),

@@ -130,7 +130,7 @@ def metrics(data: ReportData) -> Markup:
         "Metrics",
         # More than two systems and their changes need the whole width.
         side_by_side(plot, figures) if len(data.systems) <= 2 else join(plot, figures),
-        _legend(data.paired),
+        _legend(data.systems, data.paired),
         lead="Lower is better, except for keyword recall.",
     )
 
@@ -164,7 +164,7 @@ def _value(shown: str) -> Markup:
     return join(element("b", value), element("span", f" [{interval}", class_="interval") if bracket else None)
 
 
-def _legend(paired: Systems) -> Markup:
+def _legend(systems: Systems, paired: Systems) -> Markup:
     if paired:
         basis = (
             "the 95% bootstrap interval of the paired difference (same utterances, resampled together) excludes zero"
@@ -174,7 +174,9 @@ def _legend(paired: Systems) -> Markup:
         basis = "the two 95% intervals do not overlap"
         unsure = "they overlap: this report cannot tell the systems apart"
     explained = [
-        join(element("dt", measure.label), element("dd", measure.meaning)) for measure in MEASURES if measure.headline
+        join(element("dt", measure.label), element("dd", measure.meaning))
+        for measure in present(systems)
+        if measure.headline
     ]
     return join(
         element("p", f"✓ {basis}.  ≈ {unsure}.", class_="legend-text"),

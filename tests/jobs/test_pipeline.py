@@ -115,6 +115,18 @@ def test_the_evaluated_rows_are_there(finished: tuple[Path, list[str], str]) -> 
 
 
 @pytest.mark.smoke
+def test_the_portraits_are_in_a_table_and_in_the_report(finished: tuple[Path, list[str], str]) -> None:
+    output, _, printed = finished
+    rows = read_parquet(output / "portraits.parquet")
+    assert [row["system"] for row in rows] == [
+        system for system in ("reference", "base", "adapted") for _ in range(DOMAIN_ROWS)
+    ]
+    assert any(row["suggestions"] for row in rows)
+    assert "Label F1" in printed
+    assert 'id="portraits"' in (output / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.smoke
 def test_a_second_run_skips_everything_and_loads_neither_ray_nor_torch(
     finished: tuple[Path, list[str], str],
 ) -> None:
@@ -145,11 +157,12 @@ def test_a_changed_setting_reruns_what_it_touches(finished: tuple[Path, list[str
     changed = [f"run.output={output}" if override.startswith("run.output") else override for override in overrides]
     run = pipeline([*changed, "evaluate.bootstrap_samples=60"])
     assert run.returncode == 0, run.stderr[-3000:]
-    assert kinds(set(stages(output)) - set(before)) == {"evaluate"}
+    assert kinds(set(stages(output)) - set(before)) == {"portraits", "evaluate"}
     run = pipeline([*changed, "judge.threshold=2.0"])
     assert run.returncode == 0, run.stderr[-3000:]
     new = kinds(set(stages(output)) - set(before))
-    assert new == {"verdicts", "finetune", "hypotheses-domain-adapted", "hypotheses-general-adapted", "evaluate"}
+    heard = {"hypotheses-domain-adapted", "hypotheses-general-adapted"}
+    assert new == {"verdicts", "finetune", *heard, "portraits-adapted", "portraits", "evaluate"}
 
 
 @pytest.mark.parametrize(
@@ -162,6 +175,9 @@ def test_a_changed_setting_reruns_what_it_touches(finished: tuple[Path, list[str
         ("keywords.categories=[BRAND]", ["SERIES"]),
         ("evaluate.domain=absent.jsonl", ["absent.jsonl"]),
         ("keywords.pronunciations=absent.csv", ["absent.csv"]),
+        ("portraits.products=absent.csv", ["absent.csv"]),
+        ("portraits.labels=examples/luxury/keywords.csv", ["keywords.csv", "label"]),
+        ("portraits.columns.brand=BRANT", ["BRANT", "BRAND"]),
         ("labels.cuont=3", ["labels.cuont", "labels.count"]),
         ("run.output=/proc/nowhere", ["/proc"]),
     ],

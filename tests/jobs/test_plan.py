@@ -102,6 +102,43 @@ def test_labels_that_were_paid_for_are_asked_for_again_only_when_they_would_diff
     assert {name for name in before if before[name] != after[name]} == LLM_CHANGES[override]
 
 
+PORTRAIT_CHANGES = {
+    "portraits.suggestions=5": {"portraits-reference", "portraits-base", "portraits-adapted", "portraits", "evaluate"},
+    "portraits.workers=2": set(),
+    "portraits.rows_per_shard=9": set(),
+    "evaluate.bootstrap_samples=10": {"portraits", "evaluate"},
+    "finetune.epochs=1": {
+        *("finetune", "hypotheses-domain-adapted", "hypotheses-general-adapted"),
+        *("portraits-adapted", "portraits", "evaluate"),
+    },
+}
+
+
+@pytest.mark.parametrize("override", PORTRAIT_CHANGES)
+def test_portraits_are_drawn_again_only_when_they_would_differ(project: Path, override: str) -> None:
+    def stages(*overrides: str) -> dict[str, str]:
+        plan = Plan(load_config("configs/demo.yaml", overrides, PipelineSettings))
+        return {stage.name: stage.fingerprint for stage in plan.stages()}
+
+    before, after = stages(), stages(override)
+    assert {name for name in before if before[name] != after[name]} == PORTRAIT_CHANGES[override]
+
+
+def test_a_run_without_portraits_has_none(project: Path) -> None:
+    without = Plan(load_config("configs/demo.yaml", ["portraits=null"], PipelineSettings))
+    assert without.portraits is None
+    assert not [stage.name for stage in without.stages() if "portraits" in stage.name]
+    assert without.evaluate.fingerprint != fingerprints()["evaluate"]
+
+
+def test_a_changed_product_table_draws_the_portraits_again(project: Path) -> None:
+    before = fingerprints()
+    with (project / "examples/luxury/products.csv").open("a", encoding="utf-8") as lines:
+        lines.write("HK-999,gucci,ophidia,,托特包,帆布,,黑色,,一万以内\n")
+    after = fingerprints()
+    assert {name for name in STAGES if before[name] != after[name]} == {"evaluate"}
+
+
 def test_a_changed_input_file_touches_what_reads_it(project: Path) -> None:
     before = fingerprints()
     with (project / "examples/general/train.jsonl").open("a", encoding="utf-8") as lines:
@@ -183,3 +220,36 @@ def test_a_run_learns_from_the_speech_of_others(project: Path) -> None:
     assert alone.finetune == itself.finetune
     assert len({Plan(settings, runs).finetune for runs in ([], [more], [alone, more], [more, alone])}) == 4
     assert Plan(settings, [more]).replay == alone.replay
+
+
+def test_what_is_in_the_noise_folder_decides_and_where_it_lies_does_not(project: Path) -> None:
+    def speech(folder: str, *overrides: str) -> str:
+        return fingerprints(f"speech.voices.augmentation.noise_folder={folder}", *overrides)["speech"]
+
+    noises = project / "noises"
+    (noises / "street").mkdir(parents=True)
+    (noises / "street" / "bus.wav").write_bytes(b"a bus")
+    before = speech("noises")
+    assert before != fingerprints()["speech"]
+    shutil.copytree(noises, project / "moved")
+    assert speech("moved") == before
+    (noises / "readme.txt").write_text("no noise", encoding="utf-8")
+    assert speech("noises") == before
+    (noises / "street" / "bus.wav").write_bytes(b"a car")
+    changed = speech("noises")
+    assert changed != before
+    (noises / "street" / "bus.wav").rename(noises / "car.wav")
+    assert speech("noises") not in {before, changed}
+    never = "speech.voices.augmentation.noise_probability=0"
+    assert speech("absent", never) == fingerprints(never)["speech"]
+    with pytest.raises(HarkenError, match="absent"):
+        speech("absent")
+
+
+def test_an_augmentation_that_is_never_drawn_does_not_make_the_speech_again(project: Path) -> None:
+    augmentation = "speech.voices.augmentation"
+    off = fingerprints(f"{augmentation}.room_probability=0", f"{augmentation}.room_direct_db=[0, 3]")
+    assert off == fingerprints()
+    on = fingerprints(f"{augmentation}.room_probability=0.1")
+    assert on["speech"] != off["speech"]
+    assert on["domain"] == off["domain"]

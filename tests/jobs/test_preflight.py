@@ -50,3 +50,18 @@ def test_a_submitted_job_must_not_write_into_its_temporary_copy(
     monkeypatch.chdir(copy)
     with pytest.raises(HarkenError, match=r"run\.output.*temporary copy"):
         preflight(settings)
+
+
+@pytest.mark.parametrize("voices", ["speech.voices", "evaluate.voices"])
+def test_a_damaged_recording_of_noise_is_told_before_the_run(tmp_path: Path, voices: str) -> None:
+    (tmp_path / "noises").mkdir()
+    (tmp_path / "noises" / "broken.wav").write_bytes(b"RIFF")
+    with pytest.raises(HarkenError, match=r"noise recording.*broken\.wav"):
+        preflight(settings_with(tmp_path, f"{voices}.augmentation.noise_folder={tmp_path / 'noises'}"))
+
+
+def test_phonemes_that_the_voices_do_not_know_are_told_before_the_run(tmp_path: Path) -> None:
+    lexicon = tmp_path / "lexicon.csv"
+    lexicon.write_text("term,spoken\nkelly,[[k'Ωli]]\n", encoding="utf-8")
+    with pytest.raises(HarkenError, match=r"pronunciation of 'kelly'"):
+        preflight(settings_with(tmp_path, f"keywords.pronunciations={lexicon}"))

@@ -19,6 +19,7 @@ from harken.report import (
     TrainingReport,
     Utterance,
 )
+from harken.report.data import CategoryF1, Customer, PortraitReport, SuggestedProduct
 from tests.harken.report.speech import speechlike
 
 
@@ -90,6 +91,24 @@ def sample() -> ReportData:
         recalls=(
             CategoryRecall("SERIES", 40, {"base": 0.1, "adapted": 0.9}),
             CategoryRecall("SOCIAL", 0, {"base": None, "adapted": None}),
+        ),
+        portraits=PortraitReport(
+            {"base": {"f1": interval(0.31)}, "adapted": {"f1": interval(0.77)}},
+            {"adapted": {"f1": interval(0.46)}},
+            (CategoryF1("BRAND", 12, {"base": 0.25, "adapted": 0.75}), CategoryF1("AGE", 0, {"base": None})),
+            spelled_f1={"base": 0.29, "adapted": 0.71},
+            system="adapted",
+            customers=(
+                Customer(
+                    "test-1",
+                    "想要古驰，不要黑色",
+                    (Span(2, 4, "BRAND"), Span(7, 9, "COLOUR")),
+                    refused=("黑色",),
+                    suggestions=(SuggestedProduct("HK-009", "gucci ophidia", 0.625, ("gucci",)),),
+                ),
+                Customer("test-2", "今天天气很好"),
+            ),
+            total=200,
         ),
         utterances=(utterance(1, recording), utterance(2)),
         labels=LabelReport(
