@@ -51,14 +51,16 @@ class LabelSettings(Section):
     """Pseudo-label generation (first paper, section 6.3)."""
 
     seeds: Path = Field(description="JSONL of labelled sentences {id,text} whose style is imitated")
-    count: PositiveInt
+    count: PositiveInt = Field(description="labels to write; of given ones the first so many, at most all")
     sentences_per_prompt: PositiveInt = Field(5, description="s in the paper")
     keywords_per_category: PositiveInt = Field(8, description="i in the paper; all of a smaller category")
     sampling: Literal["paper", "coverage"] = Field(
         "coverage", description="'paper' draws i keywords uniformly; 'coverage' draws the least used first"
     )
-    writer: Literal["slots", "llm"] = Field(
-        "slots", description="'slots' is the embedded seeded slot-filling writer, 'llm' asks the endpoint of `llm`"
+    writer: Literal["slots", "llm", "given"] = Field(
+        "slots",
+        description="'slots' is the embedded seeded slot-filling writer, 'llm' asks the endpoint of `llm`, 'given' "
+        "writes nothing: the seeds {id,text[,audio]} are the labels, and their recordings, if any, the speech",
     )
     llm: LlmSettings | None = None
     coverage_k: PositiveInt = Field(5, description="mentions every term should reach; llm retries go to what lacks")
@@ -145,10 +147,26 @@ class EvaluateSettings(Section):
     domain: Path = Field(description="JSONL {id,text[,audio]}; without audio the text is spoken by `voices`")
     general: Path | None = Field(None, description="JSONL of general sentences: the forgetting check")
     voices: VoiceSettings
-    segmenters: tuple[Literal["jieba", "hanlp"], ...] = ("jieba",)
-    hanlp_model: Path | None = None
+    segmenters: tuple[Literal["jieba", "hanlp"], ...] = Field(
+        ("jieba",), description="of the IER, which is their mean; left out with a hanlp_model: jieba and hanlp"
+    )
+    hanlp_model: Path | None = Field(None, description="folder of a saved HanLP tokenizer")
     bootstrap_samples: PositiveInt = 1000
-    audio_samples: PositiveInt = Field(12, description="utterances with playable audio in the report")
+    audio_samples: PositiveInt = Field(12, description="utterances drawn for playable audio in the report")
+    worst_samples: NonNegativeInt = Field(6, description="utterances with audio besides: the adapted model's worst")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _hanlp_joins_jieba(cls, values: object) -> object:
+        if isinstance(values, dict) and values.get("hanlp_model") and "segmenters" not in values:
+            return values | {"segmenters": ("jieba", "hanlp")}
+        return values
+
+    @model_validator(mode="after")
+    def _hanlp_has_a_model(self) -> "EvaluateSettings":
+        if ("hanlp" in self.segmenters) != (self.hanlp_model is not None):
+            raise ValueError("segmenter 'hanlp' and hanlp_model need each other: give both or neither")
+        return self
 
 
 class ExportSettings(Section):

@@ -43,21 +43,28 @@ class Indices:
 
 @dataclass(frozen=True)
 class Manifest:
-    """A JSONL manifest ``{"id", "text"[, "audio"]}``; a relative audio path is taken from the manifest's folder."""
+    """A JSONL manifest ``{"id", "text"[, "audio"]}``; a relative audio path is taken from the manifest's folder.
+
+    With a ``limit`` its first rows only.
+    """
 
     path: Path
     rows_per_shard: int
+    limit: int | None = None
 
     def shards(self) -> int:
-        return math.ceil(len(_read_once(read_manifest, self.path)) / self.rows_per_shard)
+        return math.ceil(len(self._manifest()) / self.rows_per_shard)
 
     def rows(self, shard: int) -> list[Row]:
         start = shard * self.rows_per_shard
-        rows = [dict(row) for row in _read_once(read_manifest, self.path)[start : start + self.rows_per_shard]]
+        rows = [dict(row) for row in self._manifest()[start : start + self.rows_per_shard]]
         for row in rows:
             if row.get("audio"):
                 row["audio_path"] = str(self.path.parent / row.pop("audio"))
         return rows
+
+    def _manifest(self) -> list[Row]:
+        return _read_once(read_manifest, self.path)[: self.limit]
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """Compare base and adapted on held-out sets: ``python -m jobs.evaluate --config configs/demo.yaml``.
 
-Writes ``summary.json`` (each metric with a 95% bootstrap interval) and a self-contained ``report.html`` into the
-run's output folder, and one row per utterance and set into the stage's Parquet part.
+Writes into the run's output folder ``summary.json`` (each metric with a 95% bootstrap interval), ``evaluation.json``
+and ``evaluation.csv`` (by set and system also recall by category, IER by class, differences and their p) and a
+self-contained ``report.html``, and one row per utterance and set into the stage's Parquet part.
 """
 
 import json
@@ -22,6 +23,7 @@ from jobs.portraits import draw_portraits
 from jobs.progress import console, note
 
 DOMAIN, GENERAL = "domain", "general"
+RESULTS = ("summary.json", "evaluation.json", "evaluation.csv", "report.html")
 
 
 def evaluate(plan: Plan) -> dict[str, Any]:
@@ -41,7 +43,7 @@ def evaluate(plan: Plan) -> dict[str, Any]:
     record = plan.evaluate.record()
     # The newest run's summary stands at the top even when its stage was made earlier.
     summary: dict[str, Any] = json.loads(_file(plan, "summary.json").read_text(encoding="utf-8"))
-    for name in ("summary.json", "report.html"):
+    for name in RESULTS:
         write_text(settings.run.output / name, _file(plan, name).read_text(encoding="utf-8"))
     print_table({system: _metrics(summary[system]) for system in SYSTEMS}, console, record["paired"])
     _print_general(summary)
@@ -55,6 +57,7 @@ def evaluate(plan: Plan) -> dict[str, Any]:
 
 def _evaluate(plan: Plan) -> None:
     from harken.report.page import render_report
+    from jobs.figures import evaluation, table, write_csv
     from jobs.judge import transcribe
     from jobs.reporting import report_data
     from jobs.scoring import EVALUATION_SCHEMA, score_set
@@ -76,6 +79,9 @@ def _evaluate(plan: Plan) -> None:
     summary = summarise(scored)
     paired = scored[DOMAIN].paired
     write_json(_file(plan, "summary.json"), summary)
+    found = evaluation(scored, settings.evaluate.segmenters)
+    write_json(_file(plan, "evaluation.json"), found)
+    write_csv(_file(plan, "evaluation.csv"), table(found))
     data = report_data(plan, matcher, scored, summary, paired)
     write_text(_file(plan, "report.html"), render_report(data))
     figures = {"segmenters": list(settings.evaluate.segmenters), "paired": paired}

@@ -28,7 +28,7 @@ from harken.finetuning.learner import Learner, Progress
 from harken.finetuning.task import AudioRows, FinetuneTask
 from harken.finetuning.workers import Workers
 from harken.keywords import load_keywords
-from harken.records import read_parquet, write_json
+from harken.records import write_json
 from harken.settings import ClusterSettings, PipelineSettings
 from jobs.cli import find_harken_error, run_job
 from jobs.cluster import connect
@@ -56,7 +56,8 @@ def finetune_run(plan: Plan) -> dict[str, Any]:
         record = stage.record()
         note(f"{stage.name}: skipped, {plan.adapted_model()} is there")
         return record
-    require([plan.verdicts, plan.speech.stage, *([plan.replay.stage] if plan.replay else [])])
+    learnt = [stage for run in plan.training for stage in (run.verdicts, run.speech.stage)]
+    require([*learnt, *([plan.replay.stage] if plan.replay else [])])
     with exclusive(stage):
         stage.begin(dump_yaml(settings))
         started = time.monotonic()
@@ -221,16 +222,18 @@ def _explained(failure: Exception, task: FinetuneTask) -> Exception:
 
 def _task(plan: Plan) -> FinetuneTask:
     settings = plan.settings
-    keywords = load_keywords(settings.keywords.path, categories=settings.keywords.categories)
-    verdicts = (row for part in plan.verdicts.parts() for row in read_parquet(part, ["id", "verdict"]))
+    lists = (run.settings.keywords for run in plan.training)
+    keywords = [keyword for own in lists for keyword in load_keywords(own.path, categories=own.categories)]
+    verdicts = (row for run in plan.training for row in run.verdicts.rows(["id", "verdict"]))
     kept = frozenset(row["id"] for row in verdicts if row["verdict"] == "keep")
+    parts = [part for run in plan.training for part in run.speech.stage.absolute().parts()]
     return FinetuneTask(
         # Ray Train's workers run in a folder of their own, where a relative path leads nowhere.
         model=str(Path(settings.model).absolute()) if Path(settings.model).is_dir() else settings.model,
         language=settings.decoding.language,
         directory=plan.finetune.absolute().directory,
         settings=settings.finetune,
-        synthetic=AudioRows(plan.speech.stage.absolute().parts(), kept),
+        synthetic=AudioRows(parts, kept),
         replay=AudioRows(plan.replay.stage.absolute().parts()) if plan.replay else None,
         seed=settings.run.seed,
         keywords=tuple(dict.fromkeys(keyword.term for keyword in keywords)),

@@ -55,13 +55,17 @@ class Speech:
 class Plan:
     """Every stage of the run that ``settings`` describes.
 
+    Args:
+        training: the runs whose kept speech is learnt from instead of this run's own, merged.
+
     Raises:
         HarkenError: an input file is missing or broken.
     """
 
-    def __init__(self, settings: PipelineSettings) -> None:
+    def __init__(self, settings: PipelineSettings, training: Sequence["Plan"] = ()) -> None:
         self.settings = settings
         self.output = settings.run.output
+        self.training = tuple(training) or (self,)
 
     @cached_property
     def rounds(self) -> list[Round]:
@@ -87,18 +91,25 @@ class Plan:
             return self._stage("labels", digest, self.rounds[0].stage.shards)
         content = _content(labels, "llm", "coverage_k")
         digest = self._fingerprint("labels", content, self._label_inputs(), self.settings.run.seed)
+        if labels.writer == "given":
+            return self._stage("labels", digest, self._given.shards())
         return self._stage("labels", digest, Indices(digest, 0, labels.count, labels.rows_per_shard).shards())
 
     @property
-    def label_source(self) -> Indices:
-        """The rows of the embedded writer."""
+    def label_source(self) -> Indices | Manifest:
+        """The rows of the embedded writer, or those that are given."""
         labels = self.settings.labels
+        if labels.writer == "given":
+            return self._given
         return Indices(self.labels.fingerprint, self.settings.run.seed, labels.count, labels.rows_per_shard)
 
     @cached_property
     def speech(self) -> Speech:
-        """The pseudo-labels, spoken."""
+        """The pseudo-labels, spoken; labels that are given with recordings are read."""
         voices = self.settings.speech.voices
+        if self.settings.labels.writer == "given":
+            digest = self._speech_fingerprint(self.labels.fingerprint + self._manifest_digest(self._given.path), voices)
+            return Speech(self._stage("speech", digest, self.labels.shards), self._given, voices)
         digest = self._speech_fingerprint(self.labels.fingerprint, voices)
         source = Parts(self.labels.parts(), ["id", "text", "keywords", "status", "error"])
         return Speech(self._stage("speech", digest, self.labels.shards), source, voices)
@@ -120,6 +131,12 @@ class Plan:
     def general(self) -> Speech | None:
         """The held-out general test set: the forgetting check."""
         return self._manifest_speech("speech-general", self.settings.evaluate.general, self.settings.evaluate.voices)
+
+    def test_set(self, name: str, path: Path, voices: VoiceSettings) -> Speech:
+        """A further held-out set, measured like those of ``evaluate``."""
+        speech = self._manifest_speech(f"speech-{name}", path, voices)
+        assert speech is not None
+        return speech
 
     def speeches(self) -> list[Speech]:
         """Every set of utterances of the run."""
@@ -146,7 +163,8 @@ class Plan:
         """The LoRA run; its output is a model, not rows."""
         finetune = self.settings.finetune
         replay = self.replay.stage.fingerprint if self.replay else None
-        inputs = [self.verdicts.fingerprint, replay, self._base_model(), self.settings.decoding.language]
+        learnt = [plan.verdicts.fingerprint for plan in self.training]
+        inputs = [*learnt, replay, self._base_model(), self.settings.decoding.language]
         # Batch size is part of the result here, unlike in decoding.
         no_part = {"workers", "use_gpu", "micro_batch_size", "checkpoint_every_steps"}
         content = finetune.model_dump(mode="json", exclude=no_part)
@@ -176,6 +194,8 @@ class Plan:
         inputs = [self.hypotheses(speech, system).fingerprint for speech in sets for system in SYSTEMS]
         keywords = [file_digest(self.settings.keywords.path), sorted(self.settings.keywords.categories)]
         content = {**_content(self.settings.evaluate), "voices": self.settings.evaluate.voices.deciding()}
+        if self.settings.evaluate.hanlp_model:
+            keywords.append(model_digest(str(self.settings.evaluate.hanlp_model)))
         # Only when there are portraits, so that a run without them keeps the evaluation it has.
         portraits = [self.portraits.fingerprint] if self.portraits else []
         return self._stage("evaluate", self._fingerprint("evaluate", content, inputs, keywords, *portraits), 1)
@@ -202,10 +222,18 @@ class Plan:
     def _manifest_speech(self, name: str, path: Path | None, voices: VoiceSettings) -> Speech | None:
         if path is None:
             return None
-        audio = [path.parent / row["audio"] for row in read_manifest(path) if row.get("audio")]
-        digest = self._speech_fingerprint(manifest_digest(path, audio), voices)
+        digest = self._speech_fingerprint(self._manifest_digest(path), voices)
         source = Manifest(path, MANIFEST_ROWS_PER_SHARD)
         return Speech(self._stage(name, digest, source.shards()), source, voices)
+
+    @property
+    def _given(self) -> Manifest:
+        labels = self.settings.labels
+        return Manifest(labels.seeds, labels.rows_per_shard, labels.count)
+
+    def _manifest_digest(self, path: Path) -> str:
+        audio = [path.parent / row["audio"] for row in read_manifest(path) if row.get("audio")]
+        return manifest_digest(path, audio)
 
     def _speech_fingerprint(self, texts: str, voices: VoiceSettings) -> str:
         speech = self.settings.speech

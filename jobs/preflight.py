@@ -23,7 +23,8 @@ def preflight(settings: PipelineSettings) -> None:
 
     Raises:
         HarkenError: a broken keyword, seed, pronunciation, label, product, test or noise file, an unknown voice, a
-            model folder that is no Whisper, a relative output folder inside a packaged Ray job, or too little disk.
+            model folder that is no Whisper, a HanLP folder that does not load, a relative output folder inside a
+            packaged Ray job, or too little disk.
     """
     _check_output(settings)
     keywords = load_keywords(settings.keywords.path, categories=settings.keywords.categories)
@@ -32,6 +33,7 @@ def preflight(settings: PipelineSettings) -> None:
     if settings.portraits:
         known_labels(settings.keywords, settings.portraits)
     _check_voices(settings)
+    _check_segmenters(settings)
     locate_model(settings.model)
     _check_disk(settings)
 
@@ -72,6 +74,14 @@ def _check_voices(settings: PipelineSettings) -> None:
         check_voices(synthesizer, voices)
         check_phonemes(synthesizer, settings.speech, voices, pronunciations)
         Augmenter(voices.augmentation).check()
+
+
+def _check_segmenters(settings: PipelineSettings) -> None:
+    evaluate = settings.evaluate
+    if evaluate.hanlp_model:
+        from harken.metrics import load_segmenters
+
+        load_segmenters(evaluate.segmenters, evaluate.hanlp_model)
 
 
 def _check_disk(settings: PipelineSettings) -> None:

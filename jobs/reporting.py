@@ -87,7 +87,10 @@ def report_data(
 def _utterances(settings: PipelineSettings, matcher: KeywordMatcher, domain: Scores) -> list[Utterance]:
     rows = domain.rows()
     count = min(settings.evaluate.audio_samples, len(rows))
-    audible = set(generator("report", settings.run.seed).sample(range(len(rows)), count))
+    drawn = set(generator("report", settings.run.seed).sample(range(len(rows)), count))
+    last = domain.systems[-1]
+    by_rate = sorted(range(len(rows)), key=lambda place: rows[place][f"{last}_cer"] or 0.0, reverse=True)
+    worst = set(by_rate[: settings.evaluate.worst_samples])
     return [
         Utterance(
             id=row["id"],
@@ -99,7 +102,8 @@ def _utterances(settings: PipelineSettings, matcher: KeywordMatcher, domain: Sco
             spans=_spans(matcher, row["reference"]),
             speaker=row["speaker"],
             seconds=row["duration"],
-            audio=domain.utterances[place]["audio"] if place in audible else None,
+            audio=domain.utterances[place]["audio"] if place in drawn | worst else None,
+            worst=place in worst,
         )
         for place, row in enumerate(rows)
     ]
@@ -233,7 +237,10 @@ def _stage_run(stage: Stage) -> StageRun:
 
 def _notes(settings: PipelineSettings) -> list[str]:
     notes = []
-    if "hanlp" not in settings.evaluate.segmenters:
+    if "hanlp" in settings.evaluate.segmenters:
+        model = settings.evaluate.hanlp_model
+        notes.append(f"IER is the mean over the segmenters {' and '.join(settings.evaluate.segmenters)} ({model}).")
+    else:
         notes.append("IER is the mean over segmenters; this run used jieba only (the paper used jieba and HanLP).")
     if settings.model == "models/nano":
         notes.append("The embedded nano-Whisper understands synthetic speech only: read trends, not absolute rates.")

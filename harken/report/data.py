@@ -130,7 +130,10 @@ class Hypothesis:
 
 @dataclass(frozen=True)
 class Utterance:
-    """One test utterance; ``audio`` is FLAC (or WAV, OGG, MP3) bytes for those that can be listened to."""
+    """One test utterance; ``audio`` is FLAC (or WAV, OGG, MP3) bytes for those that can be listened to.
+
+    ``worst`` marks those of the last system's highest error rates; they are shown apart, worst first.
+    """
 
     id: str
     reference: str
@@ -139,6 +142,7 @@ class Utterance:
     speaker: str = ""
     seconds: float | None = None
     audio: bytes | None = None
+    worst: bool = False
 
 
 def change_of(utterance: Utterance) -> str:

@@ -42,6 +42,18 @@ MEASURES = (
         higher_is_better=True,
     ),
     Measure(
+        "insertion_rate",
+        "Insertions",
+        "Characters heard that were not said, per reference character.",
+        headline=False,
+    ),
+    Measure(
+        "loop_rate",
+        "Loops",
+        "Share of the utterances whose transcript repeats itself without end.",
+        headline=False,
+    ),
+    Measure(
         "f1",
         "Label F1",
         "Customer portrait labels: harmonic mean of precision and recall over all labels.",

@@ -1,7 +1,8 @@
 import pyarrow as pa
 import pytest
 
-from actors.judge import KEEP, REJECT, VERDICT_SCHEMA, Judge, find_loop
+from actors.judge import KEEP, REJECT, VERDICT_SCHEMA, Judge
+from harken.loops import find_loop
 
 
 def heard(text: str, hypothesis: str | None, **changes: object) -> dict:

@@ -150,6 +150,23 @@ def test_demo_seeds_are_the_seeds_that_mention_demo_terms_only(
     assert len(within_demo) >= 60
 
 
+def test_the_houses_part_the_demo_and_share_what_belongs_to_no_brand(demo_keywords: list[Keyword]) -> None:
+    demo, seeds = KeywordMatcher(demo_keywords), read_sentences("seeds_demo.jsonl")
+    lists = [load_keywords(LUXURY / f"house_{house}_keywords.csv") for house in "ab"]
+    assert set(lists[0]) | set(lists[1]) == set(demo_keywords)
+    assert {keyword.category for keyword in set(lists[0]) & set(lists[1])} == {"TYPE", "SOCIAL"}
+    for house, keywords in zip("ab", lists, strict=True):
+        terms = {keyword.term for keyword in keywords}
+        theirs = [row for row in seeds if {mention.term for mention in demo.find(row["text"])} <= terms]
+        assert read_sentences(f"house_{house}_seeds.jsonl") == theirs
+
+
+def test_the_real_notes_are_the_demo_seeds_and_none_of_the_tests() -> None:
+    real = {row["text"] for row in read_sentences("real_notes.jsonl")}
+    assert real == {row["text"] for row in read_sentences("seeds_demo.jsonl")}
+    assert not real & {row["text"] for name in ("test", "test_notes") for row in read_sentences(f"{name}.jsonl")}
+
+
 @pytest.mark.parametrize("name", ["seeds.jsonl", "seeds_demo.jsonl"])
 def test_seeds_mention_every_category(name: str, matcher: KeywordMatcher) -> None:
     texts = [row["text"] for row in read_sentences(name)]

@@ -76,6 +76,20 @@ def test_the_table_and_the_report_path_are_printed(finished: tuple[Path, list[st
 
 
 @pytest.mark.smoke
+def test_the_figures_are_left_for_other_programs(finished: tuple[Path, list[str], str]) -> None:
+    output = finished[0]
+    summary, found = (
+        json.loads((output / name).read_text(encoding="utf-8")) for name in ("summary.json", "evaluation.json")
+    )
+    assert set(found["sets"]) == {"domain", "general"}
+    adapted = found["sets"]["domain"]["systems"]["adapted"]
+    assert adapted["metrics"]["cer"] == summary["adapted"]["cer"]
+    assert set(adapted["ier_by_segmenter"]) == set(found["segmenters"]) == {"jieba"}
+    table = (output / "evaluation.csv").read_text(encoding="utf-8-sig").splitlines()
+    assert any(line.startswith("domain,adapted,keyword_recall,SERIES,") for line in table)
+
+
+@pytest.mark.smoke
 def test_the_report_needs_nothing_else(finished: tuple[Path, list[str], str]) -> None:
     page = (finished[0] / "report.html").read_text(encoding="utf-8")
     resources = Resources()

@@ -1,5 +1,6 @@
 """Which stages a changed setting touches."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -189,6 +190,36 @@ def test_a_changed_reference_recording_makes_the_speech_again(project: Path) -> 
     before = fingerprints(settings)["speech"]
     recording.write_bytes(b"two")
     assert fingerprints(settings)["speech"] != before
+
+
+def given(*overrides: str) -> Plan:
+    chosen = ("labels.writer=given", "labels.seeds=notes.jsonl", "labels.count=5", "labels.rows_per_shard=2")
+    return Plan(load_config("configs/demo.yaml", (*chosen, *overrides), PipelineSettings))
+
+
+def test_given_labels_are_read_with_their_recordings(project: Path) -> None:
+    (project / "a.wav").write_bytes(b"one")
+    lines = [{"id": f"n{number}", "text": "老花"} | ({"audio": "a.wav"} if number == 0 else {}) for number in range(7)]
+    (project / "notes.jsonl").write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+    plan = given()
+    assert plan.labels.shards == plan.speech.stage.shards == 3
+    rows = [row for shard in range(3) for row in plan.speech.source.rows(shard)]
+    assert [row["id"] for row in rows] == ["n0", "n1", "n2", "n3", "n4"]
+    assert rows[0]["audio_path"] == "a.wav"
+    (project / "a.wav").write_bytes(b"another")
+    after = given()
+    assert after.labels == plan.labels
+    assert after.speech.stage != plan.speech.stage
+    assert given("labels.count=7").labels != plan.labels
+
+
+def test_a_run_learns_from_the_speech_of_others(project: Path) -> None:
+    settings = load_config("configs/demo.yaml", [], PipelineSettings)
+    more = Plan(load_config("configs/demo.yaml", ["labels.count=961"], PipelineSettings))
+    alone, itself = Plan(settings), Plan(settings, [Plan(settings)])
+    assert alone.finetune == itself.finetune
+    assert len({Plan(settings, runs).finetune for runs in ([], [more], [alone, more], [more, alone])}) == 4
+    assert Plan(settings, [more]).replay == alone.replay
 
 
 def test_what_is_in_the_noise_folder_decides_and_where_it_lies_does_not(project: Path) -> None:
