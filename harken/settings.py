@@ -6,9 +6,10 @@ from typing import Any, Literal
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from harken.config import Section
-from harken.speech_settings import AugmentationSettings, Fraction, SpeechSettings, VoiceSettings
+from harken.finetune_settings import FinetuneSettings
+from harken.speech_settings import AugmentationSettings, SpeechSettings, VoiceSettings
 
-__all__ = ["AugmentationSettings", "PipelineSettings", "SpeechSettings", "VoiceSettings"]
+__all__ = ["AugmentationSettings", "FinetuneSettings", "PipelineSettings", "SpeechSettings", "VoiceSettings"]
 
 
 class RunSettings(Section):
@@ -134,51 +135,6 @@ class JudgeSettings(Section):
     threshold: float = Field(0.15, ge=0.0, description="tau: rows with a higher CER are rejected")
 
 
-class LoraSettings(Section):
-    """Low-rank adapters on the attention and feed-forward projections."""
-
-    rank: PositiveInt = 32
-    alpha: PositiveFloat = 64.0
-    dropout: Fraction = 0.05
-    targets: tuple[str, ...] = ("q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2")
-    parts: tuple[Literal["encoder", "decoder"], ...] = Field(
-        ("encoder", "decoder"),
-        min_length=1,
-        description="the decoder alone learns new words more than twice as fast and leaves the hearing as it was",
-    )
-
-
-class ReplaySettings(Section):
-    """General sentences mixed into every epoch so that the model keeps what it knew."""
-
-    manifest: Path | None = None
-    per_synthetic: float = Field(0.5, ge=0.0, description="replay utterances per synthetic one, per epoch")
-    distillation: Fraction = Field(
-        0.0, description="share of the replay's loss that asks for the un-tuned model's distribution, not the text"
-    )
-
-
-class FinetuneSettings(Section):
-    """LoRA fine-tuning under Ray Train."""
-
-    epochs: PositiveInt = 5
-    batch_size: PositiveInt = Field(16, description="utterances per optimiser step over all workers")
-    micro_batch_size: PositiveInt = Field(16, description="utterances a worker holds at once; bounds its memory")
-    full_windows: Fraction = Field(
-        1.0, description="share of the steps that pad audio to the model's full window, as decoding does"
-    )
-    learning_rate: PositiveFloat = 1e-4
-    warmup_fraction: Fraction = 0.1
-    weight_decay: float = Field(0.01, ge=0.0)
-    max_gradient_norm: PositiveFloat = 1.0
-    dev_fraction: float = Field(0.05, gt=0.0, lt=0.5, description="kept rows held out for the learning curve")
-    checkpoint_every_steps: PositiveInt = 50
-    workers: PositiveInt = 1
-    use_gpu: bool = False
-    lora: LoraSettings = LoraSettings()
-    replay: ReplaySettings = ReplaySettings()
-
-
 class EvaluateSettings(Section):
     """The held-out sets and how they are scored."""
 
@@ -188,6 +144,9 @@ class EvaluateSettings(Section):
     segmenters: tuple[Literal["jieba", "hanlp"], ...] = ("jieba",)
     hanlp_model: Path | None = None
     bootstrap_samples: PositiveInt = 1000
+    forgetting_limit: NonNegativeFloat | None = Field(
+        0.10, description="how much the CER on `general` may rise, relative to the un-tuned model's; None: any"
+    )
     audio_samples: PositiveInt = Field(12, description="utterances with playable audio in the report")
 
 

@@ -8,9 +8,10 @@ from typing import Any
 from rich.console import Console
 
 from harken.config import Settings, load_config
-from harken.errors import HarkenError
+from harken.errors import GateError, HarkenError
 
 BAD_INPUT = 2
+GATE_FAILED = 3
 INTERRUPTED = 130
 
 
@@ -21,7 +22,7 @@ def run_job(
     arguments: Sequence[str] | None = None,
     switches: Mapping[str, str] | None = None,
 ) -> int:
-    """Read the configuration, run ``job`` and return the exit code: 0 done, 2 bad input, 130 interrupted.
+    """Read the configuration, run ``job`` and return the exit code: 0 done, 2 bad input, 3 a gate failed, 130 interrupted.
 
     ``switches`` are flags of this job alone, name to help text; ``job`` is given each as a keyword argument.
     Only a `HarkenError` is shown without its traceback; anything else is a bug and is shown in full.
@@ -51,7 +52,7 @@ def run_job(
             raise
         Console(stderr=True, highlight=False, soft_wrap=True).print("[bold red]error:[/] ", end="")
         print(error, file=sys.stderr)
-        return BAD_INPUT
+        return GATE_FAILED if isinstance(error, GateError) else BAD_INPUT
     return 0
 
 

@@ -1,7 +1,8 @@
 """Compare base and adapted on held-out sets: ``python -m jobs.evaluate --config configs/demo.yaml``.
 
 Writes ``summary.json`` (each metric with a 95% bootstrap interval) and a self-contained ``report.html`` into the
-run's output folder, and one row per utterance and set into the stage's Parquet part.
+run's output folder, and one row per utterance and set into the stage's Parquet part. When the CER on general sentences
+rose by more than `evaluate.forgetting_limit`, ``gate`` is ``failed`` in the summary; ``--strict`` makes that an error.
 """
 
 import json
@@ -12,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from harken.config import dump_yaml
+from harken.errors import GateError
 from harken.keywords import KeywordMatcher, load_keywords
+from harken.metrics.forgetting import Forgetting
 from harken.records import OK, Row, write_json, write_parquet, write_text
 from harken.report.console import print_table
 from harken.settings import PipelineSettings
@@ -21,14 +24,16 @@ from jobs.plan import Plan, Speech, require
 from jobs.progress import console, note
 
 SYSTEMS = ("base", "adapted")
+STRICT = {"strict": "exit with 3 when the model forgot more than evaluate.forgetting_limit allows"}
 DOMAIN, GENERAL = "domain", "general"
 
 
-def evaluate(plan: Plan) -> dict[str, Any]:
+def evaluate(plan: Plan, strict: bool = False) -> dict[str, Any]:
     """Bring the evaluation to completion, print the table, and return the summary.
 
     Raises:
         HarkenError: the speech or the adapted model is not there yet, or a segmenter cannot be loaded.
+        GateError: the forgetting gate failed and `strict` is set; everything is written first.
     """
     settings = plan.settings
     if not plan.evaluate.complete():
@@ -44,10 +49,15 @@ def evaluate(plan: Plan) -> dict[str, Any]:
     for name in ("summary.json", "report.html"):
         write_text(settings.run.output / name, _file(plan, name).read_text(encoding="utf-8"))
     print_table({system: _metrics(summary[system]) for system in SYSTEMS}, console, record["paired"])
-    _print_general(summary)
+    gate = forgetting(summary, settings.evaluate.forgetting_limit)
+    if gate:
+        console.print(f"[bold red]{gate}[/]" if gate.failed else str(gate), highlight=False, soft_wrap=True)
     note(f"segmenters: {', '.join(record['segmenters'])}")
     note(f"summary: {settings.run.output / 'summary.json'}")
     note(f"report:  {settings.run.output / 'report.html'}")
+    if strict and gate and gate.failed:
+        remedy = "Raise finetune.replay.per_synthetic or .distillation, lower the learning rate, or raise the limit."
+        raise GateError("evaluate.forgetting_limit", gate.limit, f"The {gate}. {remedy}")
     return summary
 
 
@@ -71,8 +81,10 @@ def _evaluate(plan: Plan) -> None:
     write_parquet(plan.evaluate.part(0), rows, EVALUATION_SCHEMA)
     summary = summarise(scored)
     paired = scored[DOMAIN].paired
-    write_json(_file(plan, "summary.json"), summary)
-    data = report_data(plan, matcher, scored, summary, paired)
+    gate = forgetting(summary, settings.evaluate.forgetting_limit)
+    # The key is there when something is wrong, so that a summary holds systems only when nothing is.
+    write_json(_file(plan, "summary.json"), summary | ({"gate": "failed"} if gate and gate.failed else {}))
+    data = report_data(plan, matcher, scored, summary, paired, gate)
     write_text(_file(plan, "report.html"), render_report(data))
     figures = {"segmenters": list(settings.evaluate.segmenters), "paired": paired}
     plan.evaluate.finish(time.monotonic() - started, figures)
@@ -96,21 +108,22 @@ def _metrics(metrics: Mapping[str, Any]) -> dict[str, Any]:
     return {name: interval for name, interval in metrics.items() if not name.startswith("general_")}
 
 
-def _print_general(summary: Mapping[str, Any]) -> None:
-    before, after = (summary[system].get("general_cer") for system in SYSTEMS)
-    if before and after and before["value"]:
-        change = after["value"] / before["value"] - 1
-        note(f"general sentences: CER {before['value']:.3f} -> {after['value']:.3f} ({change:+.1%})")
+def forgetting(summary: Mapping[str, Any], limit: float | None) -> Forgetting | None:
+    """The gate on general speech; None without a general set or a limit."""
+    before, after = (summary[system].get("general_cer", {}).get("value") for system in SYSTEMS)
+    if limit is None or before is None or after is None:
+        return None
+    return Forgetting(before, after, limit)
 
 
 def _file(plan: Plan, name: str) -> Path:
     return plan.evaluate.directory / name
 
 
-def main(settings: PipelineSettings) -> None:
+def main(settings: PipelineSettings, strict: bool = False) -> None:
     """Run this stage of the pipeline."""
-    evaluate(Plan(settings))
+    evaluate(Plan(settings), strict)
 
 
 if __name__ == "__main__":
-    sys.exit(run_job(main, PipelineSettings, __doc__ or ""))
+    sys.exit(run_job(main, PipelineSettings, __doc__ or "", switches=STRICT))

@@ -25,14 +25,17 @@ from harken.config import dump_yaml
 from harken.errors import HarkenError
 from harken.finetuning.export import FACTS, export
 from harken.finetuning.learner import Learner, Progress
+from harken.finetuning.selection import select
 from harken.finetuning.task import AudioRows, FinetuneTask
 from harken.finetuning.workers import Workers
+from harken.keywords import load_keywords
 from harken.records import read_parquet, write_json
 from harken.settings import ClusterSettings, PipelineSettings
 from jobs.cli import find_harken_error, run_job
 from jobs.cluster import connect
 from jobs.flow import exclusive
-from jobs.plan import Plan, require
+from jobs.judge import test_texts
+from jobs.plan import Plan, Speech, require
 from jobs.progress import StageProgress, note
 
 # Lost spot nodes are counted apart by Ray (without a limit); this bounds crashes that would come again.
@@ -42,6 +45,7 @@ CHECKPOINTS_KEPT = 2
 _FAILURE = "failure.json"
 _PROGRESS = "progress.json"
 _SECONDS_BETWEEN_NOTES = 0.5
+_QUESTIONS_PER_CHECKPOINT = 10
 
 
 def finetune_run(plan: Plan) -> dict[str, Any]:
@@ -55,13 +59,15 @@ def finetune_run(plan: Plan) -> dict[str, Any]:
         record = stage.record()
         note(f"{stage.name}: skipped, {plan.adapted_model()} is there")
         return record
-    require([plan.verdicts, plan.speech.stage, *([plan.replay.stage] if plan.replay else [])])
+    mixed = (plan.replay, plan.real, plan.real_dev)
+    require([plan.verdicts, plan.speech.stage, *(speech.stage for speech in mixed if speech)])
     with exclusive(stage):
         stage.begin(dump_yaml(settings))
         started = time.monotonic()
         facts = finetune(_task(plan), settings.cluster)
         record = stage.finish(time.monotonic() - started, {"facts": _readable(facts)})
     note(f"{stage.name}: {facts['steps']} steps, {record['seconds']:.0f} s")
+    note(f"{stage.name}: weights: {record['facts']['weights']}")
     return record
 
 
@@ -81,6 +87,7 @@ def finetune(task: FinetuneTask, cluster: ClusterSettings) -> dict[str, Any]:
         train_loop,
         train_loop_config={"task": task},
         torch_config=TorchConfig(backend="nccl" if settings.use_gpu else "gloo"),
+        # A pair of numbers makes the group elastic; what it learns does not depend on how many there are.
         scaling_config=ScalingConfig(num_workers=settings.workers, use_gpu=settings.use_gpu),
         # The same name in the same place is what makes Ray Train resume.
         run_config=RunConfig(
@@ -115,14 +122,18 @@ def train_loop(config: dict[str, Any]) -> None:
             learner.restore(Path(folder))
     noted = 0.0
     started, resumed_at = time.monotonic(), learner.done
+    warned = False
     for progress in learner.run():
-        last = progress.step == progress.total_steps
-        if workers.rank == 0 and (last or time.monotonic() - noted > _SECONDS_BETWEEN_NOTES):
+        if workers.rank == 0 and (progress.last or time.monotonic() - noted > _SECONDS_BETWEEN_NOTES):
             noted = time.monotonic()
             rate = (progress.step - resumed_at) * task.settings.batch_size / (noted - started)
             _write_progress(task, progress, resumed_at, rate)
-        if progress.checkpoint_due:
+        # A node that is about to be taken away gets one checkpoint in time.
+        leaving = _preempted(task, progress)
+        if progress.checkpoint_due or (leaving and not warned):
             _report(learner, workers, progress)
+        warned = warned or leaving
+    select(learner)
     if workers.rank == 0:
         export(learner, task.directory)
 
@@ -142,6 +153,12 @@ def _build(task: FinetuneTask, workers: Workers) -> Learner | None:
         write_json(task.directory / _FAILURE, [failure.thing, str(failure.value), failure.remedy])
     failures = workers.sum(torch.tensor([learner is None], dtype=torch.int32, device=get_device()))
     return None if failures.item() else learner
+
+
+def _preempted(task: FinetuneTask, progress: Progress) -> bool:
+    """Whether a worker's node is about to be taken away; all workers ask at the same steps, for it waits for all."""
+    interval = max(1, task.settings.checkpoint_every_steps // _QUESTIONS_PER_CHECKPOINT)
+    return progress.step % interval == 0 and ray.train.get_preemption_info() is not None
 
 
 def _report(learner: Learner, workers: Workers, progress: Progress) -> None:
@@ -220,6 +237,7 @@ def _explained(failure: Exception, task: FinetuneTask) -> Exception:
 
 def _task(plan: Plan) -> FinetuneTask:
     settings = plan.settings
+    weighted, real = settings.finetune.keyword_weight != 1.0, plan.real or plan.real_dev
     verdicts = (row for part in plan.verdicts.parts() for row in read_parquet(part, ["id", "verdict"]))
     kept = frozenset(row["id"] for row in verdicts if row["verdict"] == "keep")
     return FinetuneTask(
@@ -229,18 +247,46 @@ def _task(plan: Plan) -> FinetuneTask:
         directory=plan.finetune.absolute().directory,
         settings=settings.finetune,
         synthetic=AudioRows(plan.speech.stage.absolute().parts(), kept),
-        replay=AudioRows(plan.replay.stage.absolute().parts()) if plan.replay else None,
+        replay=_rows(plan.replay),
+        real=_rows(plan.real),
+        real_dev=_rows(plan.real_dev),
+        keywords=load_keywords(settings.keywords.path, settings.keywords.categories) if weighted else (),
+        test_texts=frozenset(test_texts(settings)) if real else frozenset(),
         seed=settings.run.seed,
     )
 
 
+def _rows(speech: Speech | None) -> AudioRows | None:
+    return AudioRows(speech.stage.absolute().parts()) if speech else None
+
+
 def _readable(facts: dict[str, Any]) -> dict[str, Any]:
     millions = f"{facts['trainable_parameters'] / 1e6:.2f} M beside {facts['parameters'] / 1e6:.2f} M frozen"
-    readable: dict[str, Any] = {"trainable parameters": millions, "steps": facts["steps"]}
-    readable["utterances"] = f"{facts['train_utterances']} synthetic, {facts['replay_utterances']} general"
-    readable["held out"] = f"{facts['dev_utterances']} synthetic, {facts['dev_replay_utterances']} general"
+    stopped = facts["steps"] < facts["planned_steps"]
+    readable: dict[str, Any] = {
+        "trainable parameters": f"{millions} ({facts['variant']}, {facts['precision']})",
+        "steps": f"{facts['steps']} of {facts['planned_steps']}: no new lowest CER" if stopped else facts["steps"],
+        "utterances": _kinds(facts, ""),
+        "held out": _kinds(facts, "dev_"),
+        "padding": f"{facts['padding']:.0%} of the encoder's input; {facts['padding_unbucketed']:.0%} without buckets",
+        "weights": _weights(facts["taken"]),
+    }
     readable |= {f"left out: {reason}": count for reason, count in facts["left_out"].items()}
     return readable
+
+
+def _kinds(facts: dict[str, Any], prefix: str) -> str:
+    synthetic = facts["dev_utterances" if prefix else "train_utterances"]
+    kinds = {"synthetic": synthetic} | {
+        name: facts[f"{prefix}{kind}_utterances"] for name, kind in (("general", "replay"), ("real", "real"))
+    }
+    return ", ".join(f"{count} {name}" for name, count in kinds.items() if count or name != "real")
+
+
+def _weights(taken: dict[str, Any]) -> str:
+    cers = ", ".join(f"{name} {cer:.3f}" for name, cer in taken["cers"].items())
+    steps = ", ".join(map(str, taken["steps"]))
+    return f"{taken['weights']} (step {steps}); held-out CER: un-tuned {taken['untuned_cer']:.3f}, {cers}"
 
 
 def main(settings: PipelineSettings) -> None:

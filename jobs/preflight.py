@@ -42,8 +42,9 @@ def _check_output(settings: PipelineSettings) -> None:
 
 
 def _check_manifests(settings: PipelineSettings) -> None:
-    evaluate = settings.evaluate
-    for path in (settings.finetune.replay.manifest, evaluate.domain, evaluate.general):
+    evaluate, finetune = settings.evaluate, settings.finetune
+    learnt = (finetune.replay.manifest, finetune.real.manifest, finetune.real.dev)
+    for path in (*learnt, evaluate.domain, evaluate.general):
         if path is None:
             continue
         for row in read_manifest(path):
@@ -62,7 +63,8 @@ def _check_voices(settings: PipelineSettings) -> None:
         remedy = "It is no program here: give the interpreter of ChatTTS's environment, the same path on every node."
         raise HarkenError("speech.chattts.python", str(chattts.python), remedy)
     synthesizer = build_synthesizer(settings.speech)
-    for voices in (settings.speech.voices, settings.evaluate.voices):
+    real = settings.finetune.real.voices
+    for voices in (settings.speech.voices, settings.evaluate.voices, *([real] if real else [])):
         check_voices(synthesizer, voices)
     if settings.keywords.pronunciations:
         load_pronunciations(settings.keywords.pronunciations)

@@ -7,6 +7,7 @@ from typing import Any
 
 from harken.config import dump_yaml
 from harken.keywords import KeywordMatcher, load_keywords
+from harken.metrics.forgetting import Forgetting
 from harken.provenance import provenance
 from harken.records import OK, Row, generator, read_manifest, read_parquet
 from harken.report.data import (
@@ -42,6 +43,7 @@ def report_data(
     scored: Mapping[str, Scores],
     summary: Mapping[str, Mapping[str, Any]],
     paired: Mapping[str, Any],
+    gate: Forgetting | None = None,
 ) -> ReportData:
     """Everything the run left, as the report wants it."""
     settings = plan.settings
@@ -59,6 +61,7 @@ def report_data(
             systems=general.intervals,
             paired=general.paired,
             utterances=len(general.utterances),
+            gate=gate,
         )
         if general
         else None,

@@ -9,6 +9,7 @@ import torch.distributed as distributed
 import torch.multiprocessing as multiprocessing
 
 from harken.errors import HarkenError
+from harken.finetuning import adapters
 from harken.finetuning.export import ADAPTER, CURVE, FACTS, MERGED, export
 from harken.finetuning.learner import Learner
 from harken.finetuning.task import FinetuneTask
@@ -21,7 +22,7 @@ def learner(task: FinetuneTask) -> Learner:
 
 
 def adapter(trained: Learner) -> dict[str, torch.Tensor]:
-    return {name: tensor.detach().clone() for name, tensor in trained._named_trainable()}
+    return {name: tensor.detach().clone() for name, tensor in adapters.trainable(trained.network)}
 
 
 def test_it_learns_and_the_base_stays_frozen(make_task):
@@ -156,7 +157,7 @@ def test_distillation_holds_the_model_closer_to_what_it_was(make_task):
 @pytest.mark.parametrize("part", ["encoder", "decoder"])
 def test_adapters_go_into_the_chosen_part_only(make_task, part):
     lora = {"rank": 4, "parts": [part], "targets": ["q_proj", "fc1"]}
-    names = [name for name, _ in learner(make_task(lora=lora))._named_trainable()]
+    names = [name for name, _ in adapters.trainable(learner(make_task(lora=lora)).network)]
     assert names
     assert all(f".{part}." in name and ("q_proj" in name or "fc1" in name) for name in names)
     assert any("fc1" in name for name in names)
