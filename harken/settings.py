@@ -166,6 +166,25 @@ class ExportSettings(Section):
     rows_per_shard: PositiveInt = Field(1000, description="samples in a WebDataset shard")
 
 
+class ModelExportSettings(Section):
+    """`jobs.export_model`: the adapted model for other runtimes."""
+
+    formats: tuple[Literal["adapter", "transformers", "ctranslate2"], ...] = Field(("ctranslate2",), min_length=1)
+    quantization: Literal["float32", "float16", "bfloat16", "int8", "int8_float16", "int8_bfloat16"] = Field(
+        "float16", description="of the CTranslate2 weights"
+    )
+    folder: Path | None = Field(None, description="None is run.output/model")
+    max_cer_difference: float = Field(
+        0.001, ge=0.0, description="to the merged model on the held-out rows; one character is always allowed"
+    )
+
+    @model_validator(mode="after")
+    def _every_option_has_an_effect(self) -> "ModelExportSettings":
+        if self.quantization != "float16" and "ctranslate2" not in self.formats:
+            raise ValueError("quantization has no effect without the format ctranslate2")
+        return self
+
+
 class PipelineSettings(Section):
     """One full run of the adapt pipeline: labels, speech, judge, finetune, evaluate."""
 
@@ -180,6 +199,7 @@ class PipelineSettings(Section):
     finetune: FinetuneSettings = FinetuneSettings()
     evaluate: EvaluateSettings
     export: ExportSettings = ExportSettings()
+    model_export: ModelExportSettings = ModelExportSettings()
 
     @model_validator(mode="after")
     def _test_voices_are_unheard(self) -> "PipelineSettings":

@@ -64,7 +64,7 @@ def finetune_run(plan: Plan) -> dict[str, Any]:
     with exclusive(stage):
         stage.begin(dump_yaml(settings))
         started = time.monotonic()
-        facts = finetune(_task(plan), settings.cluster)
+        facts = finetune(finetune_task(plan), settings.cluster)
         record = stage.finish(time.monotonic() - started, {"facts": _readable(facts)})
     note(f"{stage.name}: {facts['steps']} steps, {record['seconds']:.0f} s")
     note(f"{stage.name}: weights: {record['facts']['weights']}")
@@ -107,6 +107,28 @@ def finetune(task: FinetuneTask, cluster: ClusterSettings) -> dict[str, Any]:
         raise HarkenError(*json.loads((task.directory / _FAILURE).read_text(encoding="utf-8")))
     facts: dict[str, Any] = json.loads((task.directory / FACTS).read_text(encoding="utf-8"))
     return facts
+
+
+def finetune_task(plan: Plan) -> FinetuneTask:
+    """What the run's fine-tuning is given."""
+    settings = plan.settings
+    weighted, real = settings.finetune.keyword_weight != 1.0, plan.real or plan.real_dev
+    verdicts = (row for part in plan.verdicts.parts() for row in read_parquet(part, ["id", "verdict"]))
+    kept = frozenset(row["id"] for row in verdicts if row["verdict"] == "keep")
+    return FinetuneTask(
+        # Ray Train's workers run in a folder of their own, where a relative path leads nowhere.
+        model=str(Path(settings.model).absolute()) if Path(settings.model).is_dir() else settings.model,
+        language=settings.decoding.language,
+        directory=plan.finetune.absolute().directory,
+        settings=settings.finetune,
+        synthetic=AudioRows(plan.speech.stage.absolute().parts(), kept),
+        replay=_rows(plan.replay),
+        real=_rows(plan.real),
+        real_dev=_rows(plan.real_dev),
+        keywords=load_keywords(settings.keywords.path, settings.keywords.categories) if weighted else (),
+        test_texts=frozenset(test_texts(settings)) if real else frozenset(),
+        seed=settings.run.seed,
+    )
 
 
 def train_loop(config: dict[str, Any]) -> None:
@@ -233,27 +255,6 @@ def _explained(failure: Exception, task: FinetuneTask) -> Exception:
         remedy = "The disk is full: free or change it and run again; checkpoints are kept."
         return HarkenError("output folder", str(task.directory), remedy)
     return failure
-
-
-def _task(plan: Plan) -> FinetuneTask:
-    settings = plan.settings
-    weighted, real = settings.finetune.keyword_weight != 1.0, plan.real or plan.real_dev
-    verdicts = (row for part in plan.verdicts.parts() for row in read_parquet(part, ["id", "verdict"]))
-    kept = frozenset(row["id"] for row in verdicts if row["verdict"] == "keep")
-    return FinetuneTask(
-        # Ray Train's workers run in a folder of their own, where a relative path leads nowhere.
-        model=str(Path(settings.model).absolute()) if Path(settings.model).is_dir() else settings.model,
-        language=settings.decoding.language,
-        directory=plan.finetune.absolute().directory,
-        settings=settings.finetune,
-        synthetic=AudioRows(plan.speech.stage.absolute().parts(), kept),
-        replay=_rows(plan.replay),
-        real=_rows(plan.real),
-        real_dev=_rows(plan.real_dev),
-        keywords=load_keywords(settings.keywords.path, settings.keywords.categories) if weighted else (),
-        test_texts=frozenset(test_texts(settings)) if real else frozenset(),
-        seed=settings.run.seed,
-    )
 
 
 def _rows(speech: Speech | None) -> AudioRows | None:

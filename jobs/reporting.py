@@ -7,7 +7,7 @@ from typing import Any
 
 from harken.config import dump_yaml
 from harken.keywords import KeywordMatcher, load_keywords
-from harken.metrics.forgetting import Forgetting
+from harken.forgetting import Forgetting
 from harken.provenance import provenance
 from harken.records import OK, Row, generator, read_manifest, read_parquet
 from harken.report.data import (

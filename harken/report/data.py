@@ -7,7 +7,7 @@ part of the run, an empty sequence says that it ran and had no rows; the page wo
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from harken.metrics.forgetting import Forgetting
+from harken.forgetting import Forgetting
 
 Interval = Mapping[str, float | None]
 """``{"value": x, "low": l, "high": h}`` with a 95% bootstrap interval; any of the three may be None."""

@@ -4,7 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from harken.metrics.forgetting import Forgetting
+from harken.forgetting import Forgetting
 from harken.report import plots
 from harken.report.blocks import (
     Cell,
