@@ -12,7 +12,6 @@ from typing import Any, Literal
 
 import numpy as np
 
-from harken.audio import SAMPLE_RATE, resample
 from harken.errors import HarkenError
 from harken.whisper import Whisper
 
@@ -63,12 +62,13 @@ class FastWhisper:
         except (ValueError, RuntimeError) as failure:
             raise HarkenError("CTranslate2 folder", str(folder), f"It cannot be loaded ({failure}).") from None
 
-    def transcribe(self, waves: Sequence[np.ndarray], rate: int, language: str, max_new_tokens: int) -> list[str]:
-        """What is said in each mono wave, none longer than the model's window, as one batch."""
+    def transcribe(self, waves: Sequence[np.ndarray], language: str, max_new_tokens: int) -> list[str]:
+        """What is said in each 16 kHz mono wave, none longer than the model's window, as one batch."""
         prompt = self._whisper.prompt_tokens(language)
         limit = min(max_new_tokens, self._whisper.model.config.max_target_positions - len(prompt))
-        heard = [resample(wave, rate, SAMPLE_RATE)[: self._whisper.window_samples] for wave in waves]
-        features = self._storage.from_array(np.ascontiguousarray(self._whisper.features(heard).numpy()))
+        # Resampling may have rounded a length up by a sample.
+        windows = [wave[: self._whisper.window_samples] for wave in waves]
+        features = self._storage.from_array(np.ascontiguousarray(self._whisper.features(windows).numpy()))
         results = self._model.generate(
             features, [prompt] * len(waves), beam_size=1, max_length=len(prompt) + limit, suppress_tokens=[-1]
         )

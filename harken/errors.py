@@ -1,4 +1,4 @@
-"""The one error a user sees: it names the thing, the value and the remedy."""
+"""The errors a user sees: they name the thing, the value and the remedy."""
 
 
 class HarkenError(Exception):

@@ -22,7 +22,7 @@ def run_job(
     arguments: Sequence[str] | None = None,
     switches: Mapping[str, str] | None = None,
 ) -> int:
-    """Read the configuration, run ``job`` and return the exit code: 0 done, 2 bad input, 3 gate failed, 130 interrupted.
+    """Read the configuration, run ``job``; returns the exit code: 0 done, 2 bad input, 3 gate failed, 130 interrupted.
 
     ``switches`` are flags of this job alone, name to help text; ``job`` is given each as a keyword argument.
     Only a `HarkenError` is shown without its traceback; anything else is a bug and is shown in full.

@@ -14,8 +14,8 @@ from typing import Any
 
 from harken.config import dump_yaml
 from harken.errors import GateError
-from harken.keywords import KeywordMatcher, load_keywords
 from harken.forgetting import Forgetting
+from harken.keywords import KeywordMatcher, load_keywords
 from harken.records import OK, Row, write_json, write_parquet, write_text
 from harken.report.console import print_table
 from harken.settings import PipelineSettings

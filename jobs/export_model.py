@@ -10,6 +10,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from harken.audio import SAMPLE_RATE, decode_audio, resample
 from harken.errors import GateError, HarkenError
 from harken.finetuning.export import ADAPTER, replace_folder
 from harken.finetuning.task import Utterance, load_corpus
@@ -24,7 +27,7 @@ from jobs.finetune import finetune_task
 from jobs.plan import Plan, require
 from jobs.progress import note
 
-Decode = Callable[[Sequence[Any], int], list[str]]
+Decode = Callable[[Sequence[np.ndarray]], list[str]]
 
 _BATCH = 16
 
@@ -69,7 +72,7 @@ def _write(
         convert(merged, plan.adapted_model(), folder, options.quantization)
         fast = FastWhisper(folder, merged)
         language, limit = plan.settings.decoding.language, plan.settings.decoding.max_new_tokens
-        errors = _errors(utterances, lambda waves, rate: fast.transcribe(waves, rate, language, limit))
+        errors = _errors(utterances, lambda waves: fast.transcribe(waves, language, limit))
         if not for_faster_whisper(merged):
             remarks.append(f"faster-whisper cannot run a {merged.window_seconds:g} s window; CTranslate2 itself can")
     elif name == "adapter":
@@ -96,8 +99,8 @@ def _check(name: str, found: tuple[int, int], expected: tuple[int, int], limit: 
 def _hearing(plan: Plan, whisper: Whisper) -> Decode:
     decoding = plan.settings.decoding
 
-    def decode(waves: Sequence[Any], rate: int) -> list[str]:
-        heard = whisper.transcribe(waves, rate, decoding.language, _BATCH, decoding.max_new_tokens)
+    def decode(waves: Sequence[np.ndarray]) -> list[str]:
+        heard = whisper.transcribe(waves, SAMPLE_RATE, decoding.language, _BATCH, decoding.max_new_tokens)
         return [hypothesis.text for hypothesis in heard]
 
     return decode
@@ -112,19 +115,14 @@ def _held_out(plan: Plan, whisper: Whisper) -> list[Utterance]:
 
 def _errors(utterances: Sequence[Utterance], decode: Decode) -> tuple[int, int]:
     """Wrong characters and all characters, over batches of similar length."""
-    from harken.audio import decode_audio
-
     errors = characters = 0
     by_length = sorted(utterances, key=lambda utterance: (utterance.seconds, utterance.id))
     for start in range(0, len(by_length), _BATCH):
         batch = by_length[start : start + _BATCH]
-        decoded = [decode_audio(utterance.audio, name=utterance.id) for utterance in batch]
-        heard: list[str] = []
-        for rate in sorted({rate for _, rate in decoded}):
-            heard += decode([wave for wave, own in decoded if own == rate], rate)
-        order = sorted(range(len(batch)), key=lambda row: decoded[row][1])
-        for row, text in zip(order, heard, strict=True):
-            for count in character_errors(normalise(batch[row].text), normalise(text)):
+        decoded = (decode_audio(utterance.audio, name=utterance.id) for utterance in batch)
+        heard = decode([resample(wave, rate, SAMPLE_RATE) for wave, rate in decoded])
+        for utterance, text in zip(batch, heard, strict=True):
+            for count in character_errors(normalise(utterance.text), normalise(text)):
                 errors += count.errors
                 characters += count.units
     return errors, max(characters, 1)

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from harken.config import dump_yaml
-from harken.keywords import KeywordMatcher, load_keywords
 from harken.forgetting import Forgetting
+from harken.keywords import KeywordMatcher, load_keywords
 from harken.provenance import provenance
 from harken.records import OK, Row, generator, read_manifest, read_parquet
 from harken.report.data import (
