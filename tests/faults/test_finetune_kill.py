@@ -33,14 +33,8 @@ EPOCHS, STEPS_PER_EPOCH, CHECKPOINT_STEPS = 11, 28, 9
 @pytest.fixture
 def task(tmp_path: Path) -> FinetuneTask:
     model = save_tiny_whisper(tmp_path / "model")
-    task = tiny_task(
-        model,
-        tmp_path,
-        epochs=EPOCHS,
-        batch_size=1,
-        checkpoint_every_steps=CHECKPOINT_STEPS,
-        selection={"weights": "best"},
-    )
+    settings = {"batch_size": 1, "checkpoint_every_steps": CHECKPOINT_STEPS, "selection": {"weights": "best"}}
+    task = tiny_task(model, tmp_path, epochs=EPOCHS, **settings)
     (tmp_path / TASK).write_bytes(pickle.dumps(task))
     return task
 
