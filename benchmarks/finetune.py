@@ -25,7 +25,7 @@ from harken.config import check, load_config
 from harken.finetuning.learner import Learner
 from harken.finetuning.task import AudioRows, FinetuneTask
 from harken.finetuning.workers import Workers
-from harken.records import read_manifest, write_parquet
+from harken.records import read_manifest, read_parquet, write_parquet
 from harken.settings import FinetuneSettings, PipelineSettings
 from harken.whisper import Whisper, load_whisper
 
@@ -38,6 +38,8 @@ LOOPS = {
 }
 PLAIN = "Seq2SeqTrainer"
 NEW_TOKENS = 64
+# A smoke test of the benchmark, too small to measure anything.
+QUICK = {"utterances": 24, "decoded": 4, "batch_size": 4, "steps": 2, "rounds": 1}
 
 
 def spoken(folder: Path, count: int) -> AudioRows:
@@ -81,8 +83,6 @@ def finetuning(folder: Path, rows: AudioRows, options: argparse.Namespace) -> li
 
 def decoding(rows: AudioRows, options: argparse.Namespace) -> tuple[list[dict[str, float]], float]:
     """Utterances a second in batches and one by one, round by round, and the share of equal texts."""
-    from harken.records import read_parquet
-
     whisper = load_whisper(MODEL, "cpu")
     waves = []
     for row in read_parquet(rows.parts[0])[: options.decoded]:
@@ -173,7 +173,7 @@ def _tables(found: dict[str, Any]) -> list[Table]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure, print and record; returns 1 when a target does not hold."""
+    """Measure, print and record; returns 1 when a target does not hold (never with --quick)."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--utterances", type=int, default=256, help="spoken sentences to learn from")
     parser.add_argument("--decoded", type=int, default=64, help="of them to transcribe")
@@ -181,8 +181,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--steps", type=int, default=9, help="optimiser steps of every program in a round")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, help="of PyTorch, for all programs alike")
+    parser.add_argument("--quick", action="store_true", help="a smoke test, too small to measure anything")
     add_output_arguments(parser)
     options = parser.parse_args(arguments)
+    if options.quick:
+        vars(options).update(QUICK)
     if options.threads:
         torch.set_num_threads(options.threads)
     with tempfile.TemporaryDirectory() as folder:
@@ -191,7 +194,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         decoded, equal = decoding(rows, options)
     found = figures(trained, decoded, equal, options)
     whole = deliver("finetune", found, _tables(found), options)
-    return 0 if all(facts["holds"] for facts in whole["targets"].values()) else 1
+    held = all(facts["holds"] for facts in whole["targets"].values())
+    return 0 if held or options.quick else 1
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from peft import LoraConfig, get_peft_model
 from transformers import (
+    PrinterCallback,
     Seq2SeqTrainer,
     Seq2SeqTrainingArguments,
     TrainerCallback,
@@ -65,6 +66,8 @@ class PlainTrainer:
             data_collator=self._collate,
             callbacks=[clock],
         )
+        # It would print its own summary among the figures.
+        trainer.remove_callback(PrinterCallback)
         trainer.train()
         return clock.ends
 

@@ -69,8 +69,10 @@ class FastWhisper:
         # Resampling may have rounded a length up by a sample.
         windows = [wave[: self._whisper.window_samples] for wave in waves]
         features = self._storage.from_array(np.ascontiguousarray(self._whisper.features(windows).numpy()))
+        # CTranslate2 writes at most half of max_length, and what the prompt leaves of it.
+        longest = max(2 * limit, len(prompt) + limit)
         results = self._model.generate(
-            features, [prompt] * len(waves), beam_size=1, max_length=len(prompt) + limit, suppress_tokens=[-1]
+            features, [prompt] * len(waves), beam_size=1, max_length=longest, suppress_tokens=[-1]
         )
         tokenizer = self._whisper.processor.tokenizer
         found = (result.sequences_ids[0] for result in results)

@@ -5,13 +5,9 @@ same command goes on from the newest one and ends with the same weights as if no
 """
 
 import json
-import os
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -36,15 +32,14 @@ from jobs.cluster import connect
 from jobs.flow import exclusive
 from jobs.judge import test_texts
 from jobs.plan import Plan, Speech, require
-from jobs.progress import StageProgress, note
+from jobs.progress import note
+from jobs.training_progress import PROGRESS, SECONDS_BETWEEN_NOTES, shown_progress, write_progress
 
 # Lost spot nodes are counted apart by Ray (without a limit); this bounds crashes that would come again.
 MAX_FAILURES = 5
 CHECKPOINTS_KEPT = 2
 
 _FAILURE = "failure.json"
-_PROGRESS = "progress.json"
-_SECONDS_BETWEEN_NOTES = 0.5
 _QUESTIONS_PER_CHECKPOINT = 10
 
 
@@ -81,7 +76,7 @@ def finetune(task: FinetuneTask, cluster: ClusterSettings) -> dict[str, Any]:
     """
     connect(cluster)
     (task.directory / _FAILURE).unlink(missing_ok=True)
-    (task.directory / _PROGRESS).unlink(missing_ok=True)
+    (task.directory / PROGRESS).unlink(missing_ok=True)
     settings = task.settings
     trainer = TorchTrainer(
         train_loop,
@@ -98,7 +93,7 @@ def finetune(task: FinetuneTask, cluster: ClusterSettings) -> dict[str, Any]:
             logging_config=LoggingConfig(log_level="ERROR"),
         ),
     )
-    with _shown_progress(task):
+    with shown_progress(task):
         try:
             trainer.fit()
         except ray.train.TrainingFailedError as failure:
@@ -146,10 +141,10 @@ def train_loop(config: dict[str, Any]) -> None:
     started, resumed_at = time.monotonic(), learner.done
     warned = False
     for progress in learner.run():
-        if workers.rank == 0 and (progress.last or time.monotonic() - noted > _SECONDS_BETWEEN_NOTES):
+        if workers.rank == 0 and (progress.last or time.monotonic() - noted > SECONDS_BETWEEN_NOTES):
             noted = time.monotonic()
             rate = (progress.step - resumed_at) * task.settings.batch_size / (noted - started)
-            _write_progress(task, progress, resumed_at, rate)
+            write_progress(task, progress, resumed_at, rate)
         # A node that is about to be taken away gets one checkpoint in time.
         leaving = _preempted(task, progress)
         if progress.checkpoint_due or (leaving and not warned):
@@ -191,57 +186,6 @@ def _report(learner: Learner, workers: Workers, progress: Progress) -> None:
     with tempfile.TemporaryDirectory() as folder:
         learner.save(Path(folder))
         ray.train.report(metrics, checkpoint=Checkpoint.from_directory(folder))
-
-
-def _write_progress(task: FinetuneTask, progress: Progress, resumed_at: int, rate: float) -> None:
-    record = {
-        "step": progress.step,
-        "total_steps": progress.total_steps,
-        "resumed_at": resumed_at,
-        "process": os.getpid(),
-        "loss": progress.loss,
-        "dev_cer": progress.dev_cer,
-        "utterances_per_second": rate,
-    }
-    write_json(task.directory / _PROGRESS, record)
-
-
-@contextmanager
-def _shown_progress(task: FinetuneTask) -> Iterator[None]:
-    """Show the workers' progress in the driver: they write it beside their output, wherever they run."""
-    over = threading.Event()
-    watcher = threading.Thread(target=_watch, args=(task, over), daemon=True)
-    watcher.start()
-    try:
-        yield
-    finally:
-        over.set()
-        watcher.join()
-
-
-def _watch(task: FinetuneTask, over: threading.Event) -> None:
-    path = task.directory / _PROGRESS
-    while not path.exists():
-        if over.wait(_SECONDS_BETWEEN_NOTES):
-            return
-    record = json.loads(path.read_text(encoding="utf-8"))
-    shown = resumed_at = record["resumed_at"]
-    with StageProgress("finetune", total=record["total_steps"], done=resumed_at, unit="steps") as bar:
-        while True:
-            last_look = over.is_set()
-            record = json.loads(path.read_text(encoding="utf-8"))
-            if record["resumed_at"] != resumed_at:
-                resumed_at = record["resumed_at"]
-                note(f"finetune: a worker was lost; going on from step {resumed_at}")
-            detail = f"step {record['step']}, loss {record['loss']:.3f}"
-            if record["dev_cer"] is not None:
-                detail += f", dev CER {record['dev_cer']:.3f}"
-            for _ in range(record["step"] - shown):
-                bar.advance(task.settings.batch_size, detail=detail)
-            shown = max(shown, record["step"])
-            if last_look:
-                return
-            over.wait(_SECONDS_BETWEEN_NOTES)
 
 
 def _explained(failure: Exception, task: FinetuneTask) -> Exception:

@@ -173,7 +173,9 @@ def _mentions(labels: Mapping[str, Row], rows: list[Row]) -> Counter[str]:
 def _training(plan: Plan) -> TrainingReport:
     record = plan.finetune.record()
     curve = json.loads((plan.finetune.directory / "curve.json").read_text(encoding="utf-8"))
-    points = [CurvePoint(point["step"], point.get("train_loss"), point.get("dev_cer")) for point in curve]
+    # Real rows say more than synthetic ones, where there are any.
+    cers = [point.get("dev_real_cer", point.get("dev_cer")) for point in curve]
+    points = [CurvePoint(point["step"], point.get("train_loss"), cer) for point, cer in zip(curve, cers, strict=True)]
     return TrainingReport(points, {name: str(value) for name, value in record["facts"].items()})
 
 

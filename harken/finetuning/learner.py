@@ -38,7 +38,7 @@ class Progress:
     total_steps: int
     epoch: int
     loss: float
-    dev_cer: float | None
+    dev_cer: float
     checkpoint_due: bool
     last: bool
 
@@ -111,7 +111,8 @@ class Learner:
             last = self.over()
             due = self.done % self.settings.checkpoint_every_steps == 0 or last
             epoch = (self.done - 1) // self.steps_per_epoch
-            yield Progress(self.done, self.total_steps, epoch, loss, self._last_dev_cer(), due, last)
+            dev_cer = evaluations(self.curve)[-1].cer
+            yield Progress(self.done, self.total_steps, epoch, loss, dev_cer, due, last)
 
     def over(self) -> bool:
         """Whether there is nothing more to learn: every step is done, or the held-out error stopped falling."""
@@ -285,6 +286,3 @@ class Learner:
         if not self.curve or self.curve[-1]["step"] != self.done:
             self.curve.append({"step": self.done, "epoch": self.done / self.steps_per_epoch})
         return self.curve[-1]
-
-    def _last_dev_cer(self) -> float | None:
-        return next((point["dev_cer"] for point in reversed(self.curve) if "dev_cer" in point), None)
