@@ -3,10 +3,11 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveInt, model_validator
 
 from harken.augmentation_settings import AugmentationSettings
-from harken.config import Fraction, Section
+from harken.config import Section
+from harken.finetune_settings import FinetuneSettings
 from harken.llm_settings import LlmLimits, LlmSettings
 from harken.portrait_settings import PortraitSettings
 from harken.speech_settings import SpeechSettings, VoiceSettings
@@ -14,6 +15,7 @@ from harken.speech_settings import SpeechSettings, VoiceSettings
 __all__ = [
     "AugmentationSettings",
     "ClusterSettings",
+    "FinetuneSettings",
     "KeywordSettings",
     "LlmLimits",
     "LlmSettings",
@@ -91,56 +93,6 @@ class JudgeSettings(Section):
     threshold: float = Field(0.15, ge=0.0, description="tau: rows with a higher CER are rejected")
 
 
-class LoraSettings(Section):
-    """Low-rank adapters on the attention and feed-forward projections."""
-
-    rank: PositiveInt = 32
-    alpha: PositiveFloat = 64.0
-    dropout: Fraction = 0.05
-    targets: tuple[str, ...] = ("q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2")
-    parts: tuple[Literal["encoder", "decoder"], ...] = Field(
-        ("encoder", "decoder"),
-        min_length=1,
-        description="the decoder alone learns new words more than twice as fast and leaves the hearing as it was",
-    )
-    tokens: Literal["none", "keywords"] = Field(
-        "none",
-        description="'keywords' also learns the embeddings of the tokens keywords are written with: one the model has "
-        "hardly ever written is out of reach for the projections alone",
-    )
-
-
-class ReplaySettings(Section):
-    """General sentences mixed into every epoch so that the model keeps what it knew."""
-
-    manifest: Path | None = None
-    per_synthetic: float = Field(0.5, ge=0.0, description="replay utterances per synthetic one, per epoch")
-    distillation: Fraction = Field(
-        0.0, description="share of the replay's loss that asks for the un-tuned model's distribution, not the text"
-    )
-
-
-class FinetuneSettings(Section):
-    """LoRA fine-tuning under Ray Train."""
-
-    epochs: PositiveInt = 5
-    batch_size: PositiveInt = Field(16, description="utterances per optimiser step over all workers")
-    micro_batch_size: PositiveInt = Field(16, description="utterances a worker holds at once; bounds its memory")
-    full_windows: Fraction = Field(
-        1.0, description="share of the steps that pad audio to the model's full window, as decoding does"
-    )
-    learning_rate: PositiveFloat = 1e-4
-    warmup_fraction: Fraction = 0.1
-    weight_decay: float = Field(0.01, ge=0.0)
-    max_gradient_norm: PositiveFloat = 1.0
-    dev_fraction: float = Field(0.05, gt=0.0, lt=0.5, description="kept rows held out for the learning curve")
-    checkpoint_every_steps: PositiveInt = 50
-    workers: PositiveInt = 1
-    use_gpu: bool = False
-    lora: LoraSettings = LoraSettings()
-    replay: ReplaySettings = ReplaySettings()
-
-
 class EvaluateSettings(Section):
     """The held-out sets and how they are scored."""
 
@@ -152,6 +104,9 @@ class EvaluateSettings(Section):
     )
     hanlp_model: Path | None = Field(None, description="folder of a saved HanLP tokenizer")
     bootstrap_samples: PositiveInt = 1000
+    forgetting_limit: NonNegativeFloat | None = Field(
+        0.10, description="how much the CER on `general` may rise, relative to the un-tuned model's; None: any"
+    )
     audio_samples: PositiveInt = Field(12, description="utterances drawn for playable audio in the report")
     worst_samples: NonNegativeInt = Field(6, description="utterances with audio besides: the adapted model's worst")
 
@@ -196,6 +151,25 @@ class TranscriptSettings(Section):
     portraits: PortraitSettings
 
 
+class ModelExportSettings(Section):
+    """`jobs.export_model`: the adapted model for other runtimes."""
+
+    formats: tuple[Literal["adapter", "transformers", "ctranslate2"], ...] = Field(("ctranslate2",), min_length=1)
+    quantization: Literal["float32", "float16", "bfloat16", "int8", "int8_float16", "int8_bfloat16"] = Field(
+        "float16", description="of the CTranslate2 weights"
+    )
+    folder: Path | None = Field(None, description="None is run.output/model")
+    max_cer_difference: float = Field(
+        0.001, ge=0.0, description="to the merged model on the held-out rows; one character is always allowed"
+    )
+
+    @model_validator(mode="after")
+    def _every_option_has_an_effect(self) -> "ModelExportSettings":
+        if self.quantization != "float16" and "ctranslate2" not in self.formats:
+            raise ValueError("quantization has no effect without the format ctranslate2")
+        return self
+
+
 class PipelineSettings(Section):
     """One full run of the adapt pipeline: labels, speech, judge, finetune, evaluate."""
 
@@ -211,6 +185,7 @@ class PipelineSettings(Section):
     evaluate: EvaluateSettings
     portraits: PortraitSettings | None = Field(None, description="None leaves the customer portraits out")
     export: ExportSettings = ExportSettings()
+    model_export: ModelExportSettings = ModelExportSettings()
 
     @model_validator(mode="after")
     def _test_voices_are_unheard(self) -> "PipelineSettings":

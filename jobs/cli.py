@@ -9,9 +9,10 @@ from pydantic import BaseModel
 from rich.console import Console
 
 from harken.config import Settings, load_config
-from harken.errors import HarkenError
+from harken.errors import GateError, HarkenError
 
 BAD_INPUT = 2
+GATE_FAILED = 3
 INTERRUPTED = 130
 
 
@@ -24,7 +25,7 @@ def run_job(
     values: Mapping[str, str] | None = None,
     schemas: Mapping[str, type[BaseModel]] | None = None,
 ) -> int:
-    """Read the configuration, run ``job`` and return the exit code: 0 done, 2 bad input, 130 interrupted.
+    """Read the configuration, run ``job``; returns the exit code: 0 done, 2 bad input, 3 gate failed, 130 interrupted.
 
     ``switches`` are flags of this job alone and ``values`` its options with a value, name to help text; ``job`` is
     given each as a keyword argument. ``schemas`` holds, for options that change what a configuration must hold, the
@@ -59,7 +60,7 @@ def run_job(
             raise
         Console(stderr=True, highlight=False, soft_wrap=True).print("[bold red]error:[/] ", end="")
         print(error, file=sys.stderr)
-        return BAD_INPUT
+        return GATE_FAILED if isinstance(error, GateError) else BAD_INPUT
     return 0
 
 

@@ -121,6 +121,18 @@ class Plan:
         return self._manifest_speech("speech-replay", path, self.settings.speech.voices)
 
     @cached_property
+    def real(self) -> Speech | None:
+        """Real recordings to learn from."""
+        real = self.settings.finetune.real
+        return self._manifest_speech("speech-real", real.manifest, real.voices or self.settings.speech.voices)
+
+    @cached_property
+    def real_dev(self) -> Speech | None:
+        """Real recordings that decide which weights are best."""
+        real = self.settings.finetune.real
+        return self._manifest_speech("speech-dev", real.dev, real.voices or self.settings.speech.voices)
+
+    @cached_property
     def domain(self) -> Speech:
         """The held-out domain test set, in voices that training never hears."""
         speech = self._manifest_speech("speech-domain", self.settings.evaluate.domain, self.settings.evaluate.voices)
@@ -140,7 +152,8 @@ class Plan:
 
     def speeches(self) -> list[Speech]:
         """Every set of utterances of the run."""
-        return [speech for speech in (self.speech, self.replay, self.domain, self.general) if speech]
+        every = (self.speech, self.replay, self.real, self.real_dev, self.domain, self.general)
+        return [speech for speech in every if speech]
 
     def hypotheses(self, speech: Speech, system: str) -> Stage:
         """What ``system`` ('base' or 'adapted') hears in a set of utterances."""
@@ -164,7 +177,10 @@ class Plan:
         finetune = self.settings.finetune
         replay = self.replay.stage.fingerprint if self.replay else None
         learnt = [plan.verdicts.fingerprint for plan in self.training]
-        inputs = [*learnt, replay, self._base_model(), self.settings.decoding.language]
+        inputs: list[object] = [*learnt, replay, self._base_model(), self.settings.decoding.language]
+        inputs += [speech.stage.fingerprint for speech in (self.real, self.real_dev) if speech]
+        if finetune.keyword_weight != 1.0 or finetune.lora.tokens == "keywords":
+            inputs += [file_digest(self.settings.keywords.path), sorted(self.settings.keywords.categories)]
         # Batch size is part of the result here, unlike in decoding.
         no_part = {"workers", "use_gpu", "micro_batch_size", "checkpoint_every_steps"}
         content = finetune.model_dump(mode="json", exclude=no_part)

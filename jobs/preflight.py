@@ -47,8 +47,9 @@ def _check_output(settings: PipelineSettings) -> None:
 
 
 def _check_manifests(settings: PipelineSettings) -> None:
-    evaluate = settings.evaluate
-    for path in (settings.finetune.replay.manifest, evaluate.domain, evaluate.general):
+    evaluate, finetune = settings.evaluate, settings.finetune
+    learnt = (finetune.replay.manifest, finetune.real.manifest, finetune.real.dev)
+    for path in (*learnt, evaluate.domain, evaluate.general):
         if path is None:
             continue
         for row in read_manifest(path):
@@ -70,7 +71,8 @@ def _check_voices(settings: PipelineSettings) -> None:
     synthesizer = build_synthesizer(settings.speech)
     lexicon = settings.keywords.pronunciations
     pronunciations = load_pronunciations(lexicon) if lexicon else {}
-    for voices in (settings.speech.voices, settings.evaluate.voices):
+    real = settings.finetune.real.voices
+    for voices in (settings.speech.voices, settings.evaluate.voices, *([real] if real else [])):
         check_voices(synthesizer, voices)
         check_phonemes(synthesizer, settings.speech, voices, pronunciations)
         Augmenter(voices.augmentation).check()

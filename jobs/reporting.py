@@ -7,6 +7,7 @@ from typing import Any
 
 from actors.augmenter import kinds
 from harken.config import dump_yaml
+from harken.forgetting import Forgetting
 from harken.keywords import KeywordMatcher, load_keywords
 from harken.provenance import provenance
 from harken.records import OK, Row, generator, read_manifest, read_parquet
@@ -49,6 +50,7 @@ def report_data(
     scored: Mapping[str, Scores],
     summary: Mapping[str, Mapping[str, Any]],
     paired: Mapping[str, Any],
+    gate: Forgetting | None = None,
 ) -> ReportData:
     """Everything the run left, as the report wants it."""
     settings = plan.settings
@@ -66,6 +68,7 @@ def report_data(
             systems=general.intervals,
             paired=general.paired,
             utterances=len(general.utterances),
+            gate=gate,
         )
         if general
         else None,
@@ -220,7 +223,9 @@ def _mentions(labels: Mapping[str, Row], rows: list[Row]) -> Counter[str]:
 def _training(plan: Plan) -> TrainingReport:
     record = plan.finetune.record()
     curve = json.loads((plan.finetune.directory / "curve.json").read_text(encoding="utf-8"))
-    points = [CurvePoint(point["step"], point.get("train_loss"), point.get("dev_cer")) for point in curve]
+    # Real rows say more than synthetic ones, where there are any.
+    cers = [point.get("dev_real_cer", point.get("dev_cer")) for point in curve]
+    points = [CurvePoint(point["step"], point.get("train_loss"), cer) for point, cer in zip(curve, cers, strict=True)]
     return TrainingReport(points, {name: str(value) for name, value in record["facts"].items()})
 
 

@@ -7,6 +7,8 @@ part of the run, an empty sequence says that it ran and had no rows; the page wo
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from harken.forgetting import Forgetting
+
 Interval = Mapping[str, float | None]
 """``{"value": x, "low": l, "high": h}`` with a 95% bootstrap interval; any of the three may be None."""
 
@@ -34,11 +36,12 @@ class CategoryRecall:
 
 @dataclass(frozen=True)
 class GeneralCheck:
-    """The forgetting check: the same systems on sentences without domain vocabulary."""
+    """The forgetting check: the same systems on sentences without domain vocabulary, and its gate if it has one."""
 
     systems: Systems
     paired: Systems = field(default_factory=dict)
     utterances: int | None = None
+    gate: Forgetting | None = None
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from harken.forgetting import Forgetting
 from harken.report import plots
 from harken.report.blocks import (
     Cell,
@@ -52,7 +53,9 @@ def compared(systems: Systems, paired: Systems, system: str, measure: Measure) -
 
 def summary(data: ReportData) -> Markup:
     """The tiles a reader sees first, and what to know before trusting them; the last system is the headline."""
-    notes = [element("li", note) for note in data.notes]
+    gate = data.general.gate if data.general else None
+    warned = [f"The {gate}."] if gate and gate.failed else []
+    notes = [element("li", note) for note in (*warned, *data.notes)]
     told = element("div", element("h3", "Before you rely on this"), element("ul", notes), class_="notes")
     tiles = [
         tile
@@ -196,9 +199,17 @@ def general(data: ReportData) -> Markup:
     return section(
         "general",
         title,
+        _gate(data.general.gate),
         systems_table(f"General test set{counted}", systems, data.general.paired),
         lead="Sentences without the business's vocabulary: what the model could do before must survive the training.",
     )
+
+
+def _gate(gate: Forgetting | None) -> Markup | None:
+    if gate is None:
+        return None
+    kind = "worse" if gate.failed else "better"
+    return element("p", element("span", f"{gate}", class_=f"badge {kind}"))
 
 
 def keywords(data: ReportData) -> Markup:

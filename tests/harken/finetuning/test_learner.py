@@ -10,10 +10,12 @@ import torch.multiprocessing as multiprocessing
 from transformers.modeling_outputs import BaseModelOutput
 
 from harken.errors import HarkenError
+from harken.finetuning import adapters
 from harken.finetuning.export import ADAPTER, CURVE, FACTS, MERGED, export
 from harken.finetuning.learner import Learner
 from harken.finetuning.task import FinetuneTask
 from harken.finetuning.workers import Workers
+from harken.keywords import Keyword
 from harken.whisper import encode_frames, load_whisper
 
 
@@ -22,7 +24,7 @@ def learner(task: FinetuneTask) -> Learner:
 
 
 def adapter(trained: Learner) -> dict[str, torch.Tensor]:
-    return {name: tensor.detach().clone() for name, tensor in trained._named_trainable()}
+    return {name: tensor.detach().clone() for name, tensor in adapters.trainable(trained.network)}
 
 
 def test_it_learns_and_the_base_stays_frozen(make_task):
@@ -157,14 +159,16 @@ def test_distillation_holds_the_model_closer_to_what_it_was(make_task):
 @pytest.mark.parametrize("part", ["encoder", "decoder"])
 def test_adapters_go_into_the_chosen_part_only(make_task, part):
     lora = {"rank": 4, "parts": [part], "targets": ["q_proj", "fc1"]}
-    names = [name for name, _ in learner(make_task(lora=lora))._named_trainable()]
+    names = [name for name, _ in adapters.trainable(learner(make_task(lora=lora)).network)]
     assert names
     assert all(f".{part}." in name and ("q_proj" in name or "fc1" in name) for name in names)
     assert any("fc1" in name for name in names)
 
 
 def test_the_tokens_of_keywords_are_learnt_and_no_others(make_task, tmp_path):
-    task = dataclasses.replace(make_task(lora={"rank": 4, "tokens": "keywords"}, learning_rate=0.02), keywords=("红",))
+    task = dataclasses.replace(
+        make_task(lora={"rank": 4, "tokens": "keywords"}, learning_rate=0.02), keywords=[Keyword("红", "COLOUR")]
+    )
     trained = learner(task)
     before = trained.whisper.model.get_output_embeddings().weight.detach().clone()
     list(trained.run())
@@ -173,7 +177,7 @@ def test_the_tokens_of_keywords_are_learnt_and_no_others(make_task, tmp_path):
     text = torch.tensor([[*trained.prompt, *trained.whisper.text_tokens("红")]])
     with torch.no_grad():
         encoded = encode_frames(trained.whisper.model.get_encoder(), features)
-        expected = trained._logits(encoded, text)
+        expected = trained.forward.logits(encoded, text)
     export(trained, tmp_path)
     merged = load_whisper(str(tmp_path / MERGED), "cpu")
     adapted = load_whisper(task.model, "cpu", adapter=str(tmp_path / ADAPTER))
