@@ -6,9 +6,10 @@ from typing import Any, Literal
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from harken.config import Section
+from harken.judge_settings import JudgeSettings
 from harken.speech_settings import AugmentationSettings, Fraction, SpeechSettings, VoiceSettings
 
-__all__ = ["AugmentationSettings", "PipelineSettings", "SpeechSettings", "VoiceSettings"]
+__all__ = ["AugmentationSettings", "JudgeSettings", "PipelineSettings", "SpeechSettings", "VoiceSettings"]
 
 
 class RunSettings(Section):
@@ -126,12 +127,6 @@ class DecodingSettings(Section):
     workers: PositiveInt = 1
     device: Literal["auto", "cpu", "cuda"] = "auto"
     gpus_per_worker: float = Field(0.0, ge=0.0, description="share of a GPU Ray reserves for each worker")
-
-
-class JudgeSettings(Section):
-    """Un-tuned Whisper judges the synthetic speech by CER (first paper, section 5.1)."""
-
-    threshold: float = Field(0.15, ge=0.0, description="tau: rows with a higher CER are rejected")
 
 
 class LoraSettings(Section):

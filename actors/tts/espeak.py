@@ -185,7 +185,14 @@ class Engine:
 
     def phonemes(self, text: str, voice: str) -> list[str]:
         """espeak's phoneme mnemonics for `text` (stress marks dropped, Mandarin tones kept as their own units)."""
+        return self.phonemes_of([text], voice)[0]
+
+    def phonemes_of(self, texts: Sequence[str], voice: str) -> list[list[str]]:
+        """`phonemes` of many texts; choosing the voice takes longer than reading a word."""
         self._use_voice(voice)
+        return [self._read(text) for text in texts]
+
+    def _read(self, text: str) -> list[str]:
         rest = ctypes.c_char_p(text.encode())
         clauses = []
         while rest.value:
