@@ -5,6 +5,7 @@ was said at all is a comparison of two explanations of what was heard, the sente
 """
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
@@ -118,7 +119,7 @@ class Examiner:
         keywords, in_keyword = [], {}
         for number, (term, category, start, stop) in enumerate(said.keywords):
             begin, end = alignment.span(start, stop)
-            covered = _mostly_covered(owners, begin, end)
+            covered = _covered(owners, begin, end)
             in_keyword |= dict.fromkeys(covered, number)
             keywords.append(
                 KeywordEvidence(
@@ -171,9 +172,7 @@ def _missing(alignment: SoundAlignment, start: int, stop: int, unsaid: float) ->
     return alignment.gain_without(start, stop) / all_of_it + _PACE_ON_KEYWORD * no_time_for_it
 
 
-def _mostly_covered(owners: Sequence[int], begin: int, end: int) -> list[int]:
-    """The units at least half of whose sounds are in the span."""
-    inside: dict[int, int] = {}
-    for owner in owners[begin:end]:
-        inside[owner] = inside.get(owner, 0) + 1
-    return [owner for owner, count in inside.items() if 2 * count >= owners.count(owner)]
+def _covered(owners: Sequence[int], begin: int, end: int) -> list[int]:
+    """The units of which the span holds at least half the sounds, or two: a loop inside a word belongs to the word."""
+    inside = Counter(owners[begin:end])
+    return [owner for owner, count in inside.items() if count >= min(2, owners.count(owner) / 2)]

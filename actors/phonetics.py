@@ -172,9 +172,10 @@ class SoundAlignment:
         return self.cost - float(self._forward[:, -1].min())
 
     def span(self, start: int, stop: int) -> tuple[int, int]:
-        """What was heard in the place of spoken[start:stop], insertions beside it included."""
+        """What was heard in the place of spoken[start:stop]; insertions that may be its neighbours' are left out."""
         paths = self._forward + self._backward <= self.cost + 1e-9
-        return int(np.flatnonzero(paths[start])[0]), int(np.flatnonzero(paths[stop])[-1])
+        begin, end = np.flatnonzero(paths[start])[-1], np.flatnonzero(paths[stop])[0]
+        return int(begin), int(max(begin, end))
 
 
 def join(parts: Iterable[Sounds]) -> Sounds:

@@ -19,4 +19,7 @@ def wilson(successes: int, trials: int) -> Interval:
     share, spread = successes / trials, _Z**2 / trials
     middle = (share + spread / 2) / (1 + spread)
     half = _Z * math.sqrt(share * (1 - share) / trials + spread / (4 * trials)) / (1 + spread)
-    return {"value": share, "low": max(0.0, middle - half), "high": min(1.0, middle + half)}
+    # At the ends the formula gives exactly 0 and 1, but for rounding.
+    low = middle - half if successes else 0.0
+    high = middle + half if successes < trials else 1.0
+    return {"value": share, "low": low, "high": high}
