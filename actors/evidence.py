@@ -19,7 +19,7 @@ from harken.keywords import Keyword, KeywordMatcher
 from harken.metrics.error_rates import character_error_rate
 from harken.metrics.keywords import assess_keywords, keyword_units
 from harken.records import Row
-from harken.text import bare, canonicalise, normalise
+from harken.text import bare, canonicalise, mixed_units, normalise
 
 # Unrelated words are seldom nearer (1% of pairs of terms are nearer than 0.41); what is heard of a term mostly is.
 SOUNDS_ALIKE = 0.5
@@ -77,18 +77,29 @@ class Examiner:
     Args:
         keywords: the terms whose spans are judged apart.
         pronunciations: term -> how voices are told to read it; of several readings the row's own counts.
-        language: espeak-ng's code of the language the texts are read in.
+        language: espeak-ng's code of the language the texts are read in; None compares no sounds, only characters.
+
+    Raises:
+        HarkenError: a language espeak-ng does not know.
     """
 
     def __init__(
-        self, keywords: Sequence[Keyword], pronunciations: Mapping[str, Sequence[str]], language: str = "cmn"
+        self, keywords: Sequence[Keyword], pronunciations: Mapping[str, Sequence[str]], language: str | None = "cmn"
     ) -> None:
         self.matcher = KeywordMatcher(keywords)
         self.pronouncer = Pronouncer(pronunciations)
-        self.phonetics = Phonetics(language)
+        self.phonetics = Phonetics(language) if language else None
+        self.learn(reading for readings in pronunciations.values() for reading in readings)
+
+    def learn(self, texts: Iterable[str]) -> None:
+        """Make ready for many labels and hypotheses at once; only faster than meeting them one by one."""
+        if self.phonetics:
+            self.phonetics.learn(texts)
 
     def said(self, identity: str, text: str) -> Said:
-        """What row `identity` should say."""
+        """What row `identity` should say; nothing without phonetics."""
+        if self.phonetics is None:
+            return Said(text, join(()), ())
         parts: list[Sounds] = []
         keywords = []
         position = length = 0
@@ -111,7 +122,7 @@ class Examiner:
             unsaid: share of the text that there was no time for at the usual pace (below 0: time to spare).
         """
         cer = character_error_rate(said.text, hypothesis)
-        units = self.phonetics.sounds(hypothesis)
+        units = self._units(hypothesis)
         heard = join(sounds for _, sounds in units)
         alignment = SoundAlignment(said.sounds, heard)
         whole = alignment.weight()
@@ -141,6 +152,8 @@ class Examiner:
 
     def typical_pace(self, rows: Iterable[Row]) -> float | None:
         """The median of what rows of speech say a second at rate 1; None without rows. See `pace_of`."""
+        rows = list(rows)
+        self.learn(row["text"] for row in rows)
         paces = [self.pace_of(self.said(row["id"], row["text"]), row) for row in rows]
         return median(pace for pace in paces if pace) if any(paces) else None
 
@@ -150,6 +163,11 @@ class Examiner:
             return None
         rate = json.loads(row.get("style") or "{}").get("rate", 1.0)
         return weight(said.sounds) / (row["duration"] * rate)
+
+    def _units(self, text: str) -> list[tuple[str, Sounds]]:
+        if self.phonetics is None:
+            return [(unit, join(())) for unit in mixed_units(normalise(text))]
+        return self.phonetics.sounds(text)
 
     def _carrier_cer(self, text: str, hypothesis: str) -> float:
         carrier = assess_keywords(keyword_units(canonicalise(text), self.matcher), normalise(hypothesis)).carrier

@@ -69,7 +69,10 @@ class Judge:
     said ...``, ``cut off``, ``loop``, ``unfinished``, ``pace``, ``silence``, ``noise``, ``clipping``, ``cer``, ``test
     sentence``), or the error of a row that failed earlier.
 
+    Method 'paper' compares no sounds: its rows have no measures of keywords, cut-offs and pace.
+
     Args:
+        language: espeak-ng's code of the language in which sounds are compared.
         usual_pace: what speech of this run says a second (`Examiner.typical_pace`); None asks nothing of the pace.
         test_texts: sentences of held-out sets; a row that says the same is rejected.
 
@@ -87,11 +90,14 @@ class Judge:
         test_texts: Iterable[str] = (),
     ) -> None:
         self.settings = settings
-        self.examiner = Examiner(keywords, pronunciations or {}, language)
+        compared = language if settings.method == "carrier" else None
+        self.examiner = Examiner(keywords, pronunciations or {}, compared)
         self.usual_pace = usual_pace
         self.test_texts = {bare(text) for text in test_texts}
 
     def __call__(self, rows: list[Row]) -> list[Row]:
+        columns = ("text", "hypothesis", f"{SECOND}hypothesis")
+        self.examiner.learn(row[column] for row in rows for column in columns if row.get(column))
         return [self.judge(row) for row in rows]
 
     def judge(self, row: Row) -> Row:
@@ -110,17 +116,18 @@ class Judge:
             opinions["second"] = self._opinion(said, hypothesis, truncated, pace)
         best = min(opinions.values(), key=lambda found: (found.objection is not None, found.evidence.carrier_cer))
         reason = self._about_the_row(row, pace) or best.objection
-        return (
-            verdict
-            | _measures(best.evidence)
-            | {
-                "pace": pace,
-                "characters_per_second": len(bare(row["text"])) / row["duration"] if row["duration"] else None,
-                "judges": json.dumps({name: _told(opinion) for name, opinion in opinions.items()}, ensure_ascii=False),
-                "verdict": REJECT if reason else KEEP,
-                "reason": reason,
-            }
-        )
+        if self.settings.method == "carrier":
+            verdict |= _measures_of_sound(best.evidence)
+        return verdict | {
+            "cer": best.evidence.cer,
+            "carrier_cer": best.evidence.carrier_cer,
+            "loop": best.evidence.loop is not None,
+            "pace": pace,
+            "characters_per_second": len(bare(row["text"])) / row["duration"] if row["duration"] else None,
+            "judges": json.dumps({name: _told(opinion) for name, opinion in opinions.items()}, ensure_ascii=False),
+            "verdict": REJECT if reason else KEEP,
+            "reason": reason,
+        }
 
     def _pace(self, said: Said, row: Row) -> float | None:
         pace = self.examiner.pace_of(said, row)
@@ -169,17 +176,14 @@ class Judge:
         return None
 
 
-def _measures(evidence: Evidence) -> Row:
+def _measures_of_sound(evidence: Evidence) -> Row:
     keywords = evidence.keywords
     return {
-        "cer": evidence.cer,
-        "carrier_cer": evidence.carrier_cer,
         "keywords": len(keywords),
         "keywords_heard": sum(keyword.distance <= SOUNDS_ALIKE for keyword in keywords),
         "keyword_distance": max((keyword.distance for keyword in keywords), default=None),
         "keyword_missing": max((keyword.missing for keyword in keywords), default=None),
         "cut_off": evidence.cut_off,
-        "loop": evidence.loop is not None,
     }
 
 

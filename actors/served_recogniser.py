@@ -14,7 +14,7 @@ import openai
 import soundfile
 
 from actors.credentials import api_key
-from actors.transcriber import Recogniser
+from actors.recogniser import Recogniser
 from harken.audio import SAMPLE_RATE
 from harken.errors import HarkenError
 from harken.judge_settings import RecogniserServerSettings

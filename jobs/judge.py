@@ -4,9 +4,12 @@ Hearing and judging are two stages: a new threshold reuses what was heard. ``--s
 takes with each kind of fault, which no training reads, and tells how many of them the judge catches.
 """
 
+from __future__ import annotations
+
 import sys
+from collections.abc import Callable
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harken.keywords import load_keywords
 from harken.records import OK, read_manifest
@@ -16,12 +19,15 @@ from harken.stages import Stage
 from jobs.cli import run_job
 from jobs.plan import Plan, Speech, require
 
+if TYPE_CHECKING:
+    from actors.recogniser import Recogniser
+
 # Rows whose median pace is taken as usual.
 PACED_ROWS = 1000
 # Below this, starting actors takes longer than comparing the strings of every shard.
 SHARDS_IN_PROCESS = 200
 # Whisper's language codes that espeak-ng calls otherwise.
-ESPEAK_LANGUAGES = {"zh": "cmn"}
+ESPEAK_LANGUAGES = {"zh": "cmn", "no": "nb", "iw": "he"}
 
 
 def judge_speech(plan: Plan) -> dict[str, Any]:
@@ -65,57 +71,70 @@ def _arguments(plan: Plan) -> dict[str, Any]:
     settings = plan.settings
     keywords = load_keywords(settings.keywords.path, settings.keywords.categories)
     lexicon = settings.keywords.pronunciations
-    language = settings.decoding.language
-    common = {
+    common: dict[str, Any] = {
         "keywords": keywords,
         "pronunciations": load_pronunciations(lexicon) if lexicon else {},
-        "language": ESPEAK_LANGUAGES.get(language, language),
+        "language": phonetic_language(settings.decoding.language),
     }
-    spoken = plan.speech.stage.rows(["id", "text", "duration", "style", "status"])
-    paced = islice((row for row in spoken if row["status"] == OK), PACED_ROWS)
-    return {
-        "settings": settings.judge,
-        **common,
-        "usual_pace": Examiner(**common).typical_pace(paced),
-        "test_texts": test_texts(settings),
-    }
+    usual_pace = None
+    if settings.judge.method == "carrier":
+        spoken = plan.speech.stage.rows(["id", "text", "duration", "style", "status"])
+        paced = islice((row for row in spoken if row["status"] == OK), PACED_ROWS)
+        usual_pace = Examiner(**common).typical_pace(paced)
+    return {"settings": settings.judge, **common, "usual_pace": usual_pace, "test_texts": test_texts(settings)}
+
+
+def phonetic_language(language: str) -> str:
+    """espeak-ng's code for one of Whisper's."""
+    return ESPEAK_LANGUAGES.get(language, language)
 
 
 def transcribe(plan: Plan, speech: Speech, system: str) -> Stage:
     """Bring to completion what ``system`` ('base', 'second' or 'adapted') hears in a set of utterances."""
-    from actors.served_recogniser import ServedRecogniser
-    from actors.transcriber import HYPOTHESIS_SCHEMA, Recogniser, Transcriber
+    from actors.recogniser import HYPOTHESIS_SCHEMA
     from jobs.flow import run_stage
 
     settings, decoding = plan.settings, plan.settings.decoding
     stage = plan.hypotheses(speech, system)
     second = settings.judge.second if system == "second" else None
-    recogniser: type[Recogniser] = Transcriber
-    arguments: dict[str, Any] = {
-        "model": settings.model,
-        "language": decoding.language,
-        "batch_size": decoding.batch_size,
-        "max_new_tokens": decoding.max_new_tokens,
-        "device": decoding.device,
-    }
-    if system == "adapted":
-        arguments["model"] = str(plan.adapted_model().absolute())
-    elif second and second.model:
-        arguments["model"] = second.model
-    elif second:
-        recogniser, arguments = ServedRecogniser, {"settings": second.server, "language": decoding.language}
+    factory: Callable[..., Recogniser]
+    arguments: dict[str, Any]
+    if second and second.server:
+        from actors.served_recogniser import ServedRecogniser
+
+        factory, arguments, gpus = ServedRecogniser, {"settings": second.server, "language": decoding.language}, 0.0
+    else:
+        from actors.transcriber import Transcriber
+
+        factory, arguments, gpus = Transcriber, _whisper(plan, system), decoding.gpus_per_worker
     columns = ["id", "audio", "sample_rate", "status", "error"]
     run_stage(
         settings,
         stage,
         Parts(speech.stage.parts(), columns),
-        recogniser,
+        factory,
         arguments,
         HYPOTHESIS_SCHEMA,
         workers=decoding.workers,
-        gpus_per_worker=0.0 if recogniser is ServedRecogniser else decoding.gpus_per_worker,
+        gpus_per_worker=gpus,
     )
     return stage
+
+
+def _whisper(plan: Plan, system: str) -> dict[str, Any]:
+    decoding, second = plan.settings.decoding, plan.settings.judge.second
+    model = plan.settings.model
+    if system == "adapted":
+        model = str(plan.adapted_model().absolute())
+    elif system == "second" and second and second.model:
+        model = second.model
+    return {
+        "model": model,
+        "language": decoding.language,
+        "batch_size": decoding.batch_size,
+        "max_new_tokens": decoding.max_new_tokens,
+        "device": decoding.device,
+    }
 
 
 def test_texts(settings: PipelineSettings) -> list[str]:

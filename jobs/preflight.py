@@ -30,6 +30,7 @@ def preflight(settings: PipelineSettings) -> None:
     _check_manifests(settings)
     _check_voices(settings)
     locate_model(settings.model)
+    _check_judge(settings)
     _check_disk(settings)
 
 
@@ -66,6 +67,16 @@ def _check_voices(settings: PipelineSettings) -> None:
         check_voices(synthesizer, voices)
     if settings.keywords.pronunciations:
         load_pronunciations(settings.keywords.pronunciations)
+
+
+def _check_judge(settings: PipelineSettings) -> None:
+    from actors.phonetics import Phonetics
+    from jobs.judge import phonetic_language
+
+    if settings.judge.second and settings.judge.second.model:
+        locate_model(settings.judge.second.model)
+    if settings.judge.method == "carrier":
+        Phonetics(phonetic_language(settings.decoding.language))
 
 
 def _check_disk(settings: PipelineSettings) -> None:

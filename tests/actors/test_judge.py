@@ -44,6 +44,9 @@ def test_threshold_is_inclusive_and_only_changes_the_verdict():
     assert (kept["verdict"], kept["reason"]) == (KEEP, None)
     assert (rejected["verdict"], rejected["reason"]) == (REJECT, "cer: 0.10 > 0.09")
     assert kept["characters_per_second"] == pytest.approx(5.0)
+    # No sounds are compared, so any language will do.
+    assert kept["keywords"] is kept["cut_off"] is None
+    assert Judge(JudgeSettings(method="paper", threshold=0.1), language="klingon").judge(row) == kept
 
 
 def test_punctuation_case_and_spacing_are_no_errors():

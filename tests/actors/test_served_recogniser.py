@@ -6,8 +6,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from actors.recogniser import HYPOTHESIS_SCHEMA
 from actors.served_recogniser import ServedRecogniser
-from actors.transcriber import HYPOTHESIS_SCHEMA
 from harken.audio import SAMPLE_RATE, encode_flac
 from harken.errors import HarkenError
 from harken.judge_settings import RecogniserServerSettings
