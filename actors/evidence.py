@@ -42,8 +42,13 @@ class Said:
 
 @dataclass(frozen=True)
 class KeywordEvidence:
-    """One keyword: what was heard in its place, how far that sounds from it (0 to 1), and the evidence that it was
-    not said (1: nothing in its place and the speech is that much shorter; below 0: something like it was heard)."""
+    """One keyword and what was heard in its place.
+
+    Attributes:
+        distance: how far the two sound from each other, 0 to 1.
+        missing: evidence that the keyword was not said. Below 0: something as long was heard in its place. 1: nothing
+            was, and up to 1.4 when the speech is shorter than usual by as much as the keyword.
+    """
 
     term: str
     category: str
@@ -101,7 +106,7 @@ class Examiner:
         if self.phonetics is None:
             return Said(text, join(()), ())
         parts: list[Sounds] = []
-        keywords = []
+        keywords: list[tuple[str, str, int, int]] = []
         position = length = 0
         for mention in self.matcher.find(text):
             before = self.phonetics.joined(text[position : mention.start])
@@ -127,7 +132,8 @@ class Examiner:
         alignment = SoundAlignment(said.sounds, heard)
         whole = alignment.weight()
         owners = [index for index, (_, sounds) in enumerate(units) for _ in sounds]
-        keywords, in_keyword = [], {}
+        keywords: list[KeywordEvidence] = []
+        in_keyword: dict[int, int] = {}
         for number, (term, category, start, stop) in enumerate(said.keywords):
             begin, end = alignment.span(start, stop)
             covered = _covered(owners, begin, end)
@@ -162,7 +168,7 @@ class Examiner:
         if not row["duration"]:
             return None
         rate = json.loads(row.get("style") or "{}").get("rate", 1.0)
-        return weight(said.sounds) / (row["duration"] * rate)
+        return weight(said.sounds) / float(row["duration"] * rate)
 
     def _units(self, text: str) -> list[tuple[str, Sounds]]:
         if self.phonetics is None:

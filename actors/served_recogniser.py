@@ -59,7 +59,7 @@ class ServedRecogniser(Recogniser):
         stream = io.BytesIO()
         soundfile.write(stream, wave, SAMPLE_RATE, format="WAV", subtype="PCM_16")
         try:
-            answer = self._client.audio.transcriptions.create(
+            answer: Any = self._client.audio.transcriptions.create(
                 file=("speech.wav", stream.getvalue()), model=settings.model, response_format="json", **self._options
             )
             return str(answer.text)

@@ -50,3 +50,14 @@ def test_a_submitted_job_must_not_write_into_its_temporary_copy(
     monkeypatch.chdir(copy)
     with pytest.raises(HarkenError, match=r"run\.output.*temporary copy"):
         preflight(settings)
+
+
+def test_a_second_judge_that_is_no_model_is_named(tmp_path: Path) -> None:
+    with pytest.raises(HarkenError, match="no-such-folder"):
+        preflight(settings_with(tmp_path, f"judge.second={{model: {tmp_path / 'no-such-folder'}}}"))
+
+
+def test_a_language_without_sounds_needs_the_paper_judge(tmp_path: Path) -> None:
+    with pytest.raises(HarkenError, match="'paper' does without"):
+        preflight(settings_with(tmp_path, "decoding.language=tl"))
+    preflight(settings_with(tmp_path, "decoding.language=tl", "judge.method=paper"))
