@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field, NonNegativeFloat, NonNegativeInt, Positi
 from harken.augmentation_settings import AugmentationSettings
 from harken.config import Section
 from harken.finetune_settings import FinetuneSettings
+from harken.judge_settings import JudgeSettings
 from harken.llm_settings import LlmLimits, LlmSettings
 from harken.portrait_settings import PortraitSettings
 from harken.speech_settings import SpeechSettings, VoiceSettings
@@ -16,6 +17,7 @@ __all__ = [
     "AugmentationSettings",
     "ClusterSettings",
     "FinetuneSettings",
+    "JudgeSettings",
     "KeywordSettings",
     "LlmLimits",
     "LlmSettings",
@@ -85,12 +87,6 @@ class DecodingSettings(Section):
     workers: PositiveInt = 1
     device: Literal["auto", "cpu", "cuda"] = "auto"
     gpus_per_worker: float = Field(0.0, ge=0.0, description="share of a GPU Ray reserves for each worker")
-
-
-class JudgeSettings(Section):
-    """Un-tuned Whisper judges the synthetic speech by CER (first paper, section 5.1)."""
-
-    threshold: float = Field(0.15, ge=0.0, description="tau: rows with a higher CER are rejected")
 
 
 class EvaluateSettings(Section):

@@ -84,11 +84,15 @@ class Selection:
 
 @dataclass(frozen=True)
 class Parts:
-    """The parts of an earlier stage; ``beside`` adds columns of further stages whose parts hold the same rows."""
+    """The parts of an earlier stage; ``beside`` adds columns of further stages whose parts hold the same rows.
+
+    ``stored_as`` gives the name that a column of ``beside`` has there, when it has another.
+    """
 
     paths: Sequence[Path]
     columns: Sequence[str] | None = None
     beside: Mapping[str, Sequence[Path]] = field(default_factory=dict)
+    stored_as: Mapping[str, str] = field(default_factory=dict)
 
     def shards(self) -> int:
         return len(self.paths)
@@ -96,7 +100,8 @@ class Parts:
     def rows(self, shard: int) -> list[Row]:
         rows = read_parquet(self.paths[shard], self.columns)
         for column, paths in self.beside.items():
-            values = {row["id"]: row[column] for row in read_parquet(paths[shard], ["id", column])}
+            stored = self.stored_as.get(column, column)
+            values = {row["id"]: row[stored] for row in read_parquet(paths[shard], ["id", stored])}
             for row in rows:
                 row[column] = values[row["id"]]
         return rows

@@ -3,6 +3,7 @@
 Nothing heavy is imported here, so that a second run of a finished pipeline is over in seconds.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,9 +13,10 @@ from typing import Any
 from pydantic import BaseModel
 
 from harken.digests import file_digest, folder_digest, manifest_digest, model_digest
+from harken.judge_settings import FAULTS
 from harken.records import fingerprint, read_manifest
 from harken.settings import PipelineSettings, TranscriptSettings, VoiceSettings
-from harken.sources import Indices, Manifest, Parts
+from harken.sources import Indices, Manifest, Parts, Selection
 from harken.stages import Stage
 from jobs.rounds import Round, retries
 
@@ -23,8 +25,9 @@ REVISIONS = {
     "drafts": 1,
     "labels": 1,
     "speech": 2,
-    "hypotheses": 1,
-    "verdicts": 1,
+    "hypotheses": 2,
+    "verdicts": 2,
+    "planted": 1,
     "finetune": 1,
     "portraits": 1,
     "evaluate": 1,
@@ -48,7 +51,7 @@ class Speech:
     """A set of utterances to be spoken or read: its stage and where its rows come from."""
 
     stage: Stage
-    source: Manifest | Parts
+    source: Manifest | Parts | Selection
     voices: VoiceSettings
 
 
@@ -155,21 +158,50 @@ class Plan:
         every = (self.speech, self.replay, self.real, self.real_dev, self.domain, self.general)
         return [speech for speech in every if speech]
 
+    @cached_property
+    def planted(self) -> Speech | None:
+        """Takes of the synthetic set with known faults in them, to measure the judge; no training reads them."""
+        judge, voices = self.settings.judge, self.settings.speech.voices
+        if not judge.planted:
+            return None
+        digest = self._fingerprint("planted", self.speech.stage.fingerprint, judge.planted, self._keywords())
+        rows = min(judge.planted * len(FAULTS), self.settings.labels.count)
+        stage = self._stage("speech-planted", digest, math.ceil(rows / MANIFEST_ROWS_PER_SHARD))
+        return Speech(stage, Selection(stage.directory / "chosen.parquet", MANIFEST_ROWS_PER_SHARD), voices)
+
     def hypotheses(self, speech: Speech, system: str) -> Stage:
-        """What ``system`` ('base' or 'adapted') hears in a set of utterances."""
-        model = self._base_model() if system == "base" else self.finetune.fingerprint
+        """What ``system`` ('base', 'second' or 'adapted') hears in a set of utterances."""
+        model = self.finetune.fingerprint if system == "adapted" else self._recogniser(system)
         digest = self._fingerprint("hypotheses", speech.stage.fingerprint, model, _content(self.settings.decoding))
         name = speech.stage.name.removeprefix("speech").removeprefix("-") or "synthetic"
         return self._stage(f"hypotheses-{name}-{system}", digest, speech.stage.shards)
 
+    @property
+    def judges(self) -> tuple[str, ...]:
+        """The recognisers that judge."""
+        return ("base", "second") if self.settings.judge.second else ("base",)
+
     @cached_property
     def verdicts(self) -> Stage:
         """The judge's verdict on every synthetic utterance."""
-        hypotheses = self.hypotheses(self.speech, "base")
+        return self._verdicts("verdicts", self.speech)
+
+    @cached_property
+    def planted_verdicts(self) -> Stage | None:
+        """The judge's verdict on the takes with planted faults."""
+        return self._verdicts("verdicts-planted", self.planted) if self.planted else None
+
+    def _verdicts(self, name: str, speech: Speech) -> Stage:
         tests = [path for path in (self.settings.evaluate.domain, self.settings.evaluate.general) if path]
-        inputs = [hypotheses.fingerprint, [file_digest(path) for path in tests]]
-        digest = self._fingerprint("verdicts", _content(self.settings.judge), inputs)
-        return self._stage("verdicts", digest, hypotheses.shards)
+        heard = [self.hypotheses(speech, judge) for judge in self.judges]
+        lexicon = self.settings.keywords.pronunciations
+        inputs = [stage.fingerprint for stage in heard] + [file_digest(path) for path in tests]
+        inputs += [file_digest(lexicon)] if lexicon else []
+        content = _content(self.settings.judge, "second", "planted")
+        # The usual pace is that of the synthetic set, for planted faults as well.
+        inputs.append(self.speech.stage.fingerprint)
+        digest = self._fingerprint("verdicts", content, inputs, self._keywords(), self.settings.decoding.language)
+        return self._stage(name, digest, speech.stage.shards)
 
     @cached_property
     def finetune(self) -> Stage:
@@ -177,10 +209,10 @@ class Plan:
         finetune = self.settings.finetune
         replay = self.replay.stage.fingerprint if self.replay else None
         learnt = [plan.verdicts.fingerprint for plan in self.training]
-        inputs: list[object] = [*learnt, replay, self._base_model(), self.settings.decoding.language]
+        inputs: list[object] = [*learnt, replay, self._recogniser("base"), self.settings.decoding.language]
         inputs += [speech.stage.fingerprint for speech in (self.real, self.real_dev) if speech]
         if finetune.keyword_weight != 1.0 or finetune.lora.tokens == "keywords":
-            inputs += [file_digest(self.settings.keywords.path), sorted(self.settings.keywords.categories)]
+            inputs += self._keywords()
         # Batch size is part of the result here, unlike in decoding.
         no_part = {"workers", "use_gpu", "micro_batch_size", "checkpoint_every_steps"}
         content = finetune.model_dump(mode="json", exclude=no_part)
@@ -208,7 +240,10 @@ class Plan:
         """Metrics and report over everything above."""
         sets = [speech for speech in (self.domain, self.general) if speech]
         inputs = [self.hypotheses(speech, system).fingerprint for speech in sets for system in SYSTEMS]
-        keywords = [file_digest(self.settings.keywords.path), sorted(self.settings.keywords.categories)]
+        if self.planted_verdicts:
+            # The report shows what became of them.
+            inputs.append(self.planted_verdicts.fingerprint)
+        keywords = self._keywords()
         content = {**_content(self.settings.evaluate), "voices": self.settings.evaluate.voices.deciding()}
         if self.settings.evaluate.hanlp_model:
             keywords.append(model_digest(str(self.settings.evaluate.hanlp_model)))
@@ -220,7 +255,11 @@ class Plan:
         """Every stage in the order of the run."""
         stages = [round.stage for round in self.rounds]
         stages += [self.labels, *(speech.stage for speech in self.speeches())]
-        stages += [self.hypotheses(self.speech, "base"), self.verdicts, self.finetune]
+        stages += [*(self.hypotheses(self.speech, judge) for judge in self.judges), self.verdicts]
+        if self.planted and self.planted_verdicts:
+            stages += [self.planted.stage, *(self.hypotheses(self.planted, judge) for judge in self.judges)]
+            stages.append(self.planted_verdicts)
+        stages.append(self.finetune)
         sets = [speech for speech in (self.domain, self.general) if speech]
         stages += [self.hypotheses(speech, system) for speech in sets for system in SYSTEMS]
         if self.portraits:
@@ -232,8 +271,7 @@ class Plan:
         return self.finetune.directory / "merged"
 
     def _label_inputs(self) -> list[object]:
-        keywords = self.settings.keywords
-        return [file_digest(keywords.path), sorted(keywords.categories), file_digest(self.settings.labels.seeds)]
+        return [*self._keywords(), file_digest(self.settings.labels.seeds)]
 
     def _manifest_speech(self, name: str, path: Path | None, voices: VoiceSettings) -> Speech | None:
         if path is None:
@@ -264,8 +302,19 @@ class Plan:
         inputs += _noise_digests(voices)
         return self._fingerprint("speech", content, voices.deciding(), inputs, self.settings.run.seed)
 
-    def _base_model(self) -> str:
-        return model_digest(self.settings.model)
+    def _recogniser(self, system: str) -> str:
+        """What tells one un-tuned recogniser ('base' or 'second') from another."""
+        second = self.settings.judge.second
+        if system == "base" or second is None:
+            return model_digest(self.settings.model)
+        if second.model is not None:
+            return model_digest(second.model)
+        assert second.server is not None
+        return fingerprint(second.server.model_dump(mode="json", exclude=HOW_A_BACKEND_IS_REACHED))
+
+    def _keywords(self) -> list[object]:
+        keywords = self.settings.keywords
+        return [file_digest(keywords.path), sorted(keywords.categories)]
 
     def _fingerprint(self, stage: str, *parts: object) -> str:
         return fingerprint(stage, REVISIONS[stage], *parts)

@@ -35,6 +35,7 @@ def preflight(settings: PipelineSettings) -> None:
     _check_voices(settings)
     _check_segmenters(settings)
     locate_model(settings.model)
+    _check_judge(settings)
     _check_disk(settings)
 
 
@@ -84,6 +85,16 @@ def _check_segmenters(settings: PipelineSettings) -> None:
         from harken.metrics import load_segmenters
 
         load_segmenters(evaluate.segmenters, evaluate.hanlp_model)
+
+
+def _check_judge(settings: PipelineSettings) -> None:
+    from actors.phonetics import Phonetics
+    from jobs.judge import phonetic_language
+
+    if settings.judge.second and settings.judge.second.model:
+        locate_model(settings.judge.second.model)
+    if settings.judge.method == "carrier":
+        Phonetics(phonetic_language(settings.decoding.language))
 
 
 def _check_disk(settings: PipelineSettings) -> None:

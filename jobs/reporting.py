@@ -37,6 +37,7 @@ from harken.settings import PipelineSettings
 from harken.stages import Stage, cause
 from jobs.labels import coverage
 from jobs.plan import SYSTEMS, Plan
+from jobs.planted import check
 from jobs.scoring import Scores
 
 # More labels than a person reads; the Parquet holds them all.
@@ -209,6 +210,9 @@ def _judge(plan: Plan) -> JudgeReport:
     before, after = (_mentions(labels, chosen) for chosen in (rows, [row for row in rows if row["verdict"] == "keep"]))
     return JudgeReport(
         cers=[row["cer"] for row in rows if row["cer"] is not None],
+        carrier_cers=[row["carrier_cer"] for row in rows if row["carrier_cer"] is not None],
+        method=plan.settings.judge.method,
+        check=check(plan),
         threshold=plan.settings.judge.threshold,
         kept=sum(row["verdict"] == "keep" for row in rows),
         rejected=dict(Counter(cause(row["reason"]) for row in rows if row["verdict"] != "keep").most_common()),

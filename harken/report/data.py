@@ -95,14 +95,41 @@ class CategoryRetention:
 
 
 @dataclass(frozen=True)
+class PlantedFault:
+    """One kind of fault that was planted in good takes, and how many of them the judge rejected."""
+
+    fault: str
+    planted: int
+    caught: int
+    recall: Interval
+
+
+@dataclass(frozen=True)
+class JudgeCheck:
+    """The judge on as many faulty as good takes; ``false_alarms`` is the number of good ones it rejected."""
+
+    precision: Interval
+    recall: Interval
+    false_alarms: int
+    faults: Sequence[PlantedFault]
+
+
+@dataclass(frozen=True)
 class JudgeReport:
-    """One character error rate per judged row, the threshold, and what became of the rows."""
+    """Error rates of the judged rows, the threshold, and what became of the rows.
+
+    ``cers`` are of whole sentences, ``carrier_cers`` of the text around their keywords. The threshold is on the
+    latter when ``method`` is 'carrier', on the former when it is 'paper'.
+    """
 
     cers: Sequence[float]
     threshold: float
     kept: int
     rejected: Mapping[str, int] = field(default_factory=dict)
     retention: Sequence[CategoryRetention] = ()
+    carrier_cers: Sequence[float] = ()
+    method: str = "paper"
+    check: JudgeCheck | None = None
 
 
 @dataclass(frozen=True)

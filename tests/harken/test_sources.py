@@ -69,3 +69,12 @@ def test_parts_join_columns_of_other_stages_by_identity(tmp_path: Path) -> None:
     )
     rows = Parts([left], ["id", "cer"], beside={"text": [right]}).rows(0)
     assert rows == [{"id": "a", "cer": 0.1, "text": "甲"}, {"id": "b", "cer": 0.2, "text": "乙"}]
+
+
+def test_a_joined_column_can_have_another_name_there(tmp_path: Path) -> None:
+    first, second = tmp_path / "first.parquet", tmp_path / "second.parquet"
+    schema = pa.schema([("id", pa.string()), ("hypothesis", pa.string())])
+    write_parquet(first, [{"id": "a", "hypothesis": "甲"}], schema)
+    write_parquet(second, [{"id": "a", "hypothesis": "乙"}], schema)
+    source = Parts([first], beside={"second_hypothesis": [second]}, stored_as={"second_hypothesis": "hypothesis"})
+    assert source.rows(0) == [{"id": "a", "hypothesis": "甲", "second_hypothesis": "乙"}]

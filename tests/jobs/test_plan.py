@@ -59,6 +59,8 @@ CHANGES = {
     "speech.voices.rate=[0.9, 1.1]": {"speech", "replay", "heard", "verdicts"} | LATE,
     "evaluate.voices.rate=[0.9, 1.1]": {"domain", "general", "adapted", "evaluate"},
     "judge.threshold=0.5": {"verdicts"} | LATE,
+    "judge.second={model: models/nano}": {"verdicts"} | LATE,
+    "judge.planted=5": {"evaluate"},
     "finetune.epochs=1": LATE,
     "finetune.lora.rank=2": LATE,
     "finetune.keyword_weight=2": LATE,
@@ -142,6 +144,28 @@ def test_a_changed_product_table_draws_the_portraits_again(project: Path) -> Non
         lines.write("HK-999,gucci,ophidia,,托特包,帆布,,黑色,,一万以内\n")
     after = fingerprints()
     assert {name for name in STAGES if before[name] != after[name]} == {"evaluate"}
+
+
+def test_planted_faults_are_stages_of_their_own_that_training_does_not_read(project: Path) -> None:
+    def stages(*overrides: str) -> dict[str, str]:
+        plan = Plan(load_config("configs/demo.yaml", overrides, PipelineSettings))
+        return {stage.name: stage.fingerprint for stage in plan.stages()}
+
+    before, after = stages(), stages("judge.planted=5")
+    assert set(after) - set(before) == {"speech-planted", "hypotheses-planted-base", "verdicts-planted"}
+    assert {name for name in before if before[name] != after[name]} == {"evaluate"}
+    second = stages("judge.planted=5", "judge.second={model: models/nano}")
+    assert set(second) - set(after) == {"hypotheses-synthetic-second", "hypotheses-planted-second"}
+
+
+SERVER = "judge.second={{server: {{base_url: 'http://127.0.0.1:1/v1', model: {}, concurrency: {}}}}}"
+
+
+def test_another_second_recogniser_is_another_opinion(project: Path) -> None:
+    one, two, faster = (fingerprints(SERVER.format(*what)) for what in (("a", 1), ("b", 1), ("a", 9)))
+    assert one == faster
+    assert one["verdicts"] != two["verdicts"]
+    assert one["heard"] == two["heard"]
 
 
 def test_a_changed_input_file_touches_what_reads_it(project: Path) -> None:

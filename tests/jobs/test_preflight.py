@@ -65,3 +65,14 @@ def test_phonemes_that_the_voices_do_not_know_are_told_before_the_run(tmp_path: 
     lexicon.write_text("term,spoken\nkelly,[[k'Ωli]]\n", encoding="utf-8")
     with pytest.raises(HarkenError, match=r"pronunciation of 'kelly'"):
         preflight(settings_with(tmp_path, f"keywords.pronunciations={lexicon}"))
+
+
+def test_a_second_judge_that_is_no_model_is_named(tmp_path: Path) -> None:
+    with pytest.raises(HarkenError, match="no-such-folder"):
+        preflight(settings_with(tmp_path, f"judge.second={{model: {tmp_path / 'no-such-folder'}}}"))
+
+
+def test_a_language_without_sounds_needs_the_paper_judge(tmp_path: Path) -> None:
+    with pytest.raises(HarkenError, match="'paper' does without"):
+        preflight(settings_with(tmp_path, "decoding.language=tl"))
+    preflight(settings_with(tmp_path, "decoding.language=tl", "judge.method=paper"))
