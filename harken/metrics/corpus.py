@@ -63,7 +63,8 @@ def ier_by_segmenter(scores: Sequence[UtteranceScore]) -> dict[str, SegmenterBre
     breakdowns: dict[str, SegmenterBreakdown] = {}
     for name in _segmenters(totals):
         units, errors = (
-            {str(kind): int(totals[f"ier.{name}.{count}.{kind}"][0]) for kind in CLASSES} for count in ("units", "errors")
+            {str(kind): int(totals[f"ier.{name}.{count}.{kind}"][0]) for kind in CLASSES}
+            for count in ("units", "errors")
         )
         retyped = int(totals[f"ier.{name}.retyped"][0])
         counted = {"W": units["W"] - retyped, "C": units["C"] + retyped, "S": units["S"]}
