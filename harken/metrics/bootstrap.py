@@ -1,7 +1,7 @@
 """Confidence intervals by the percentile bootstrap over utterances."""
 
 from collections.abc import Sequence
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +29,7 @@ def bootstrap(scores: Sequence[UtteranceScore], samples: int = 1000, seed: int =
         samples: resampled corpora.
         seed: equal seeds give equal intervals.
     """
-    return _intervals(aggregate(scores), _resampled(scores, samples, seed))
+    return intervals(aggregate(scores), _resampled(scores, samples, seed))
 
 
 def paired_bootstrap(
@@ -56,32 +56,39 @@ def paired_bootstrap(
     differences: dict[str, float | None] = {}
     for name, (old, new) in ((name, (values[0][name], values[1][name])) for name in values[0]):
         differences[name] = None if old is None or new is None else new - old
-    return _intervals(differences, {name: resampled[1][name] - resampled[0][name] for name in differences})
+    return intervals(differences, {name: resampled[1][name] - resampled[0][name] for name in differences})
+
+
+def resampled_sums(counts: NDArray[Any], samples: int, seed: int) -> NDArray[np.float64]:
+    """Sums over units drawn with replacement: counts (units, columns) to (samples, columns); zeros without units."""
+    counts = counts.astype(np.float64)
+    sums = np.zeros((samples, counts.shape[1]))
+    generator = np.random.default_rng(seed)
+    if len(counts):
+        for sample in range(samples):
+            drawn = generator.integers(0, len(counts), len(counts))
+            # Summing each unit once, times how often it was drawn, is many times faster than indexing.
+            sums[sample] = np.bincount(drawn, minlength=len(counts)) @ counts
+    return sums
+
+
+def intervals(values: dict[str, float | None], resampled: dict[str, Rates]) -> dict[str, Interval]:
+    """Each value with the 2.5th and 97.5th percentile of its resampled values, nan among them left out."""
+    found: dict[str, Interval] = {}
+    for name, value in values.items():
+        defined = resampled[name][~np.isnan(resampled[name])]
+        if value is None or not defined.size:
+            found[name] = {"value": value, "low": None, "high": None}
+            continue
+        low, high = np.percentile(defined, [2.5, 97.5])
+        found[name] = {"value": value, "low": as_number(low), "high": as_number(high)}
+    return found
 
 
 def _resampled(scores: Sequence[UtteranceScore], samples: int, seed: int) -> dict[str, Rates]:
     """Every metric of each resampled corpus, shape (samples,)."""
     table = columns(scores)
     names = list(table)
-    counts = np.stack([table[name] for name in names], axis=1).astype(np.float64)
-    sums = np.zeros((samples, len(names)))
-    generator = np.random.default_rng(seed)
-    if len(scores):
-        for sample in range(samples):
-            drawn = generator.integers(0, len(scores), len(scores))
-            # Summing each utterance once, times how often it was drawn, is many times faster than indexing.
-            sums[sample] = np.bincount(drawn, minlength=len(scores)) @ counts
+    sums = resampled_sums(np.stack([table[name] for name in names], axis=1), samples, seed)
     whole: NDArray[np.int64] = np.rint(sums).astype(np.int64)
     return rates({name: whole[:, index] for index, name in enumerate(names)})
-
-
-def _intervals(values: dict[str, float | None], resampled: dict[str, Rates]) -> dict[str, Interval]:
-    intervals: dict[str, Interval] = {}
-    for name, value in values.items():
-        defined = resampled[name][~np.isnan(resampled[name])]
-        if value is None or not defined.size:
-            intervals[name] = {"value": value, "low": None, "high": None}
-            continue
-        low, high = np.percentile(defined, [2.5, 97.5])
-        intervals[name] = {"value": value, "low": as_number(low), "high": as_number(high)}
-    return intervals
