@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,13 +68,8 @@ class KeywordEmbeddings:
         Raises:
             HarkenError: the folder cannot be written.
         """
-        metadata = {
-            "format": FORMAT,
-            "version": str(VERSION),
-            "spotter": self.spotter,
-            "terms": json.dumps(self.terms, ensure_ascii=False),
-        }
-        write_tensors(path, {"values": self.values, "offsets": self.offsets}, metadata)
+        notes = {"format": FORMAT, "version": VERSION, "spotter": self.spotter, "terms": self.terms}
+        write_tensors(path, {"values": self.values, "offsets": self.offsets}, notes)
 
     @classmethod
     def load(cls, path: Path, spotter: Spotter) -> KeywordEmbeddings:
@@ -85,21 +79,25 @@ class KeywordEmbeddings:
             HarkenError: a missing or damaged file, another format or version, offsets that do not fit the values,
                 another spotter's embeddings.
         """
-        tensors, metadata = read_tensors(path)
-        if (metadata.get("format"), metadata.get("version")) != (FORMAT, str(VERSION)):
-            found = f"{metadata.get('format')} {metadata.get('version')}"
-            raise HarkenError(f"format of {path}", found, f"This release reads {FORMAT} {VERSION}: enrol the terms again.")
+        tensors, notes = read_tensors(path)
+        if (notes.get("format"), notes.get("version")) != (FORMAT, VERSION):
+            found = f"{notes.get('format')} {notes.get('version')}"
+            raise HarkenError(
+                f"format of {path}", found, f"This release reads {FORMAT} {VERSION}: enrol the terms again."
+            )
         fingerprint = spotter.fingerprint()
-        if metadata.get("spotter") != fingerprint:
+        if notes.get("spotter") != fingerprint:
             raise HarkenError(
                 f"spotter of {path}",
-                metadata.get("spotter"),
+                notes.get("spotter"),
                 f"The spotter in use is {fingerprint}: enrol the terms again with it.",
             )
-        terms = tuple(json.loads(metadata["terms"]))
+        terms = tuple(notes["terms"])
         values, offsets = tensors["values"], tensors["offsets"]
         shape = (len(spotter.settings.layers), spotter.settings.frame_size)
-        whole = offsets.shape == (len(terms) + 1,) and int(offsets[0]) == 0 and int(offsets[-1]) == len(values)
+        # Each term has at least one frame, the first begins at 0 and the last ends with the values.
+        whole = offsets.shape == (len(terms) + 1,) and bool((offsets.diff() > 0).all())
+        whole = whole and int(offsets[0]) == 0 and int(offsets[-1]) == len(values)
         if values.dtype not in _TYPES.values() or tuple(values.shape[1:]) != shape or not whole:
             raise HarkenError("keyword embeddings", str(path), "Its parts do not fit together: enrol the terms again.")
         return cls(terms, values, offsets, fingerprint)

@@ -1,5 +1,6 @@
 """A Whisper encoder's hidden states, of terms in a short context and of utterances in the whole window."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -150,8 +151,8 @@ def _context(whisper: Whisper, samples: int, padding: float | None) -> int:
     positions: int = whisper.model.config.max_source_positions
     if padding is None:
         return positions
-    seconds = -(-(samples / SAMPLE_RATE + padding) // _CONTEXT_STEP_SECONDS) * _CONTEXT_STEP_SECONDS
-    return min(positions, round(seconds * positions / whisper.window_seconds))
+    seconds = math.ceil((samples / SAMPLE_RATE + padding) / _CONTEXT_STEP_SECONDS) * _CONTEXT_STEP_SECONDS
+    return min(positions, math.ceil(seconds * positions / whisper.window_seconds))
 
 
 def _frame_count(whisper: Whisper, samples: int) -> int:

@@ -14,19 +14,23 @@ def pair_loss(logits: Tensor, labels: Tensor) -> Tensor:
     return F.binary_cross_entropy_with_logits(logits, labels)
 
 
-def sparsity_loss(spotter: Spotter, settings: SpotterTrainingSettings) -> Tensor | None:
-    """The weighted entropy of the layer gate (second paper, 2.2); None for a spotter without one."""
-    return None if spotter.gate is None else settings.entropy_weight * spotter.gate.entropy()
+def sparsity_loss(spotter: Spotter, settings: SpotterTrainingSettings, share: float) -> Tensor | None:
+    """The weighted entropy of the layer gate (second paper, 2.2); None for a spotter without one.
+
+    Its weight grows from 0 over the first `entropy_warmup` of the training, `share` of which has passed: the
+    entropy only widens whatever lead there is, which in the first steps is chance.
+    """
+    if spotter.gate is None:
+        return None
+    ramp = min(1.0, share / settings.entropy_warmup) if settings.entropy_warmup else 1.0
+    return settings.entropy_weight * ramp * spotter.gate.entropy()
 
 
 def parameter_groups(spotter: Spotter, settings: SpotterTrainingSettings) -> list[dict[str, Any]]:
     """AdamW's parameter groups; scores of layers are not decayed, since decay would only pull them level."""
     gate = [] if spotter.gate is None else list(spotter.gate.parameters())
     compression = [
-        parameter
-        for part in (spotter.projector, spotter.halver)
-        if part is not None
-        for parameter in part.parameters()
+        parameter for part in (spotter.projector, spotter.halver) if part is not None for parameter in part.parameters()
     ]
     groups = [
         {"params": list(spotter.verifier.parameters()), "lr": settings.learning_rate},

@@ -60,5 +60,5 @@ def check_rows(keywords: Frames, rows: int) -> None:
         raise HarkenError(
             "keyword frames",
             int(keywords.lengths.max()),
-            f"The spotter takes at most {rows}: trim the term's audio, or train with a larger verifier.keyword_seconds.",
+            f"The spotter takes at most {rows}: trim the term, or train with a larger verifier.keyword_seconds.",
         )

@@ -17,6 +17,10 @@ from harken.errors import HarkenError
 from harken.spotter_settings import EncoderShape, SpotterSettings
 
 
+# Half a gigabyte of float32.
+_VALUES_AT_ONCE = 2**27
+
+
 class Spotter(nn.Module):
     """Says whether a keyword was said in an utterance (second paper, section 2).
 
@@ -65,14 +69,15 @@ class Spotter(nn.Module):
             return self.halver(kept)
         return [batch.without_padding() for batch in kept]
 
-    def score(self, keywords: Frames, utterances: Frames, pairs: Tensor | None = None, at_once: int = 256) -> Tensor:
+    def score(self, keywords: Frames, utterances: Frames, pairs: Tensor | None = None, at_once: int | None = None) -> Tensor:
         """Logits of pairs of compressed keywords and utterances.
 
         Args:
             keywords: (k, layers, frames, frame_size) from `compress`.
             utterances: (u, layers, frames, frame_size) from `compress`.
             pairs: (n, 2), rows of `keywords` and of `utterances`; None: all with all.
-            at_once: pairs whose maps are held in memory together; no part of the result outside of training.
+            at_once: pairs whose frames and maps are held together; None: about half a gigabyte of them. No part of
+                the result, and without effect in training, where batch statistics belong to all pairs.
 
         Returns:
             float32 (n,), or (k, u) for all with all.
@@ -86,9 +91,11 @@ class Spotter(nn.Module):
             shape = (len(keywords), len(utterances))
             pairs = torch.cartesian_prod(*(torch.arange(size, device=keywords.lengths.device) for size in shape))
         if self.training:
-            # Batch statistics belong to the whole batch.
-            at_once = max(1, len(pairs))
-        parts = [self._score_pairs(keywords, utterances, part) for part in pairs.split(at_once)]
+            at_once = len(pairs)
+        elif at_once is None:
+            (_, layers, rows, size), columns = keywords.values.shape, utterances.values.shape[2]
+            at_once = _VALUES_AT_ONCE // (layers * (rows * columns + (rows + columns) * size))
+        parts = [self._score_pairs(keywords, utterances, part) for part in pairs.split(max(1, at_once))]
         return torch.cat(parts).reshape(shape)
 
     def selected_layers(self) -> tuple[int, ...]:
@@ -133,7 +140,9 @@ class Spotter(nn.Module):
         if shape != self.settings.encoder:
             expected = ", ".join(f"{name} {value:g}" for name, value in self.settings.encoder.model_dump().items())
             found = ", ".join(f"{name} {value:g}" for name, value in shape.model_dump().items())
-            raise HarkenError("spotter's encoder", found, f"The spotter was trained on one of {expected}: use that model.")
+            raise HarkenError(
+                "spotter's encoder", found, f"The spotter was trained on one of {expected}: use that model."
+            )
 
     def _score_pairs(self, keywords: Frames, utterances: Frames, pairs: Tensor) -> Tensor:
         chosen, heard = keywords.select(pairs[:, 0]), utterances.select(pairs[:, 1])

@@ -20,6 +20,7 @@ SETTINGS_FILE = "spotter.json"
 WEIGHTS_FILE = "spotter.safetensors"
 FORMAT = "harken-spotter"
 VERSION = 1
+_NOTES = "harken"
 
 
 def save_spotter(spotter: Spotter, folder: Path) -> None:
@@ -28,7 +29,7 @@ def save_spotter(spotter: Spotter, folder: Path) -> None:
     Raises:
         HarkenError: the folder cannot be written.
     """
-    write_tensors(folder / WEIGHTS_FILE, spotter.state_dict(), {"format": FORMAT, "version": str(VERSION)})
+    write_tensors(folder / WEIGHTS_FILE, spotter.state_dict(), {"format": FORMAT, "version": VERSION})
     write_json(
         folder / SETTINGS_FILE,
         {
@@ -57,28 +58,33 @@ def load_spotter(folder: str | Path, device: str | torch.device = "cpu") -> Spot
     return spotter.to(device).eval()
 
 
-def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
-    """Write tensors and texts into one safetensors file, atomically.
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], notes: Mapping[str, Any]) -> None:
+    """Write tensors and JSON-serialisable notes into one safetensors file, atomically; equal input, equal bytes.
 
     Raises:
         HarkenError: the folder cannot be written.
     """
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    replace_atomically(path, lambda temporary: save_file(plain, temporary, dict(metadata)))
+    # One entry: safetensors writes several in no fixed order.
+    metadata = {_NOTES: json.dumps(notes, ensure_ascii=False)}
+    replace_atomically(path, lambda temporary: save_file(plain, temporary, metadata))
 
 
-def read_tensors(path: Path, device: str | torch.device = "cpu") -> tuple[dict[str, Tensor], dict[str, str]]:
-    """The tensors and texts of a safetensors file.
+def read_tensors(path: Path, device: str | torch.device = "cpu") -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The tensors and notes of a file that `write_tensors` wrote; no notes from one that something else wrote.
 
     Raises:
         HarkenError: it is missing or damaged.
     """
     try:
         with safe_open(path, framework="pt", device=str(device)) as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
+            notes = json.loads((file.metadata() or {}).get(_NOTES, "{}"))
+            return {name: file.get_tensor(name) for name in file.keys()}, notes  # noqa: SIM118
     except FileNotFoundError:
-        raise HarkenError("tensor file", str(path), "It does not exist: give the folder a spotter was saved to.") from None
-    except (SafetensorError, OSError) as failure:
+        raise HarkenError(
+            "tensor file", str(path), "It does not exist: give the folder a spotter was saved to."
+        ) from None
+    except (SafetensorError, OSError, ValueError) as failure:
         raise HarkenError("tensor file", str(path), f"It is damaged ({failure}): fetch or save it again.") from None
 
 

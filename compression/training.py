@@ -1,11 +1,10 @@
-"""Trains a spotter on pairs in one process: AdamW, checkpoints by validation F1, resumable.
+"""Trains a spotter on pairs: AdamW, checkpoints by validation F1, resumable.
 
 On a CPU an interrupted run ends with the very weights of an uninterrupted one; a GPU adds up gradients in no fixed
 order and may differ in the last bits."""
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
@@ -24,6 +23,7 @@ from compression.pairs import FrameSource, Pair, PairBatch, batches, collate
 from compression.spotter import Spotter
 from compression.storage import check_tensors, load_spotter, read_tensors, save_spotter, write_tensors
 from harken.errors import HarkenError
+from harken.finetuning.workers import Workers
 from harken.metrics.spotting import best_threshold, f1_score
 from harken.records import fingerprint, generator
 from harken.spotter_settings import SpotterTrainingSettings
@@ -57,12 +57,31 @@ class Progress:
 
     @property
     def best(self) -> Epoch | None:
-        """The first epoch of the highest validation F1."""
-        return max(self.history, key=lambda epoch: epoch.f1, default=None)
+        """The first epoch of the highest validation F1, among those with the fewest layers.
+
+        Only while a gate is learnt do epochs differ in layers: F1 alone would choose one before it had selected any.
+        """
+        return max(self.history, key=lambda epoch: (-len(epoch.layers), epoch.f1), default=None)
 
 
 class Trainer:
-    """Teaches one spotter; `run` continues whatever `folder` holds of an earlier run with the same settings."""
+    """Teaches one spotter; `run` continues whatever `folder` holds of an earlier run with the same settings.
+
+    In a torch.distributed group every worker makes one with the same arguments and a folder that all can see: each
+    takes its share of every batch, and their gradients are summed.
+
+    Args:
+        spotter: on the device to train on.
+        settings: how.
+        source: the frames of all pairs.
+        pairs_of_epoch: the pairs of epoch 0, 1, ...; the same for the same number whenever asked.
+        validation: pairs that choose the threshold and the checkpoint.
+        folder: holds the resumable state and, under `best/`, the best spotter so far.
+        on_step: called after every optimizer step.
+
+    Raises:
+        HarkenError: validation without a positive pair.
+    """
 
     def __init__(
         self,
@@ -74,25 +93,13 @@ class Trainer:
         folder: Path,
         on_step: Callable[[Progress], None] | None = None,
     ) -> None:
-        """
-        Args:
-            spotter: on the device to train on.
-            settings: how.
-            source: the frames of all pairs.
-            pairs_of_epoch: the pairs of epoch 0, 1, ...; the same for the same number whenever asked.
-            validation: pairs that choose the threshold and the checkpoint.
-            folder: holds the resumable state and, under `best/`, the best spotter so far.
-            on_step: called after every optimizer step.
-
-        Raises:
-            HarkenError: validation without a positive pair.
-        """
         if not any(pair.said for pair in validation):
             raise HarkenError("validation pairs", len(validation), "None is positive: F1 needs at least one.")
         self.spotter, self.settings, self.source = spotter, settings, source
         self.folder = folder
         self.progress = Progress()
         self._pairs_of_epoch, self._validation, self._on_step = pairs_of_epoch, validation, on_step
+        self._workers = Workers.current()
         self._device = next(spotter.parameters()).device
         self._identity = fingerprint(spotter.settings.model_dump(mode="json"), settings.model_dump(mode="json"))
         self._optimizer = torch.optim.AdamW(
@@ -123,21 +130,28 @@ class Trainer:
         self.spotter.train()
         while progress.batch < len(parts):
             group = parts[progress.batch : progress.batch + settings.accumulation]
-            rate = self._rate((progress.epoch + progress.batch / len(parts)) / settings.epochs)
+            share = (progress.epoch + progress.batch / len(parts)) / settings.epochs
             self._optimizer.zero_grad(set_to_none=True)
             pairs = sum(map(len, group))
+            losses = torch.zeros((), dtype=torch.float64, device=self._device)
             for part in group:
-                # Each batch weighs as much as the pairs it holds, as if all had been one batch.
-                loss = self._loss(collate(part, self.source).to(self._device)) * (len(part) / pairs)
-                loss.backward()
-                progress.losses += float(loss.detach()) * len(group)
-            clip_grad_norm_(self.spotter.parameters(), settings.gradient_norm)
+                mine = part[self._workers.rank :: self._workers.size]
+                if mine:
+                    # Each share weighs as much as the pairs it holds, as if all had been one batch.
+                    loss = self._loss(collate(mine, self.source).to(self._device), share) * (len(mine) / pairs)
+                    loss.backward()
+                    losses += loss.detach()
+            progress.losses += float(self._workers.sum(losses)) * len(group)
+            parameters = list(self.spotter.parameters())
+            self._workers.sum_gradients(parameters)
+            clip_grad_norm_(parameters, settings.gradient_norm)
             for base, optimized in zip(self._rates, self._optimizer.param_groups, strict=True):
-                optimized["lr"] = base * rate
+                optimized["lr"] = base * self._rate(share)
             self._optimizer.step()
             progress.batch += len(group)
             progress.step += 1
             if progress.step % settings.checkpoint_steps == 0:
+                self._agree_on_statistics()
                 self._save()
             if self._on_step is not None:
                 self._on_step(progress)
@@ -145,20 +159,17 @@ class Trainer:
     def _validate(self) -> None:
         """End the epoch: score the validation pairs, keep the spotter if it is the best, save the state."""
         progress = self.progress
-        scores, labels = self.judge(self._validation)
-        threshold = best_threshold(scores, labels, self.settings.beta)
+        self._agree_on_statistics()
+        f1, threshold = self._judge_validation()
         epoch = Epoch(
-            progress.epoch,
-            progress.losses / progress.batch,
-            f1_score(scores, labels, threshold),
-            threshold,
-            list(self.spotter.selected_layers()),
+            progress.epoch, progress.losses / progress.batch, f1, threshold, list(self.spotter.selected_layers())
         )
         progress.history.append(epoch)
         progress.epoch, progress.batch, progress.losses = progress.epoch + 1, 0, 0.0
         if progress.best is epoch:
             self.spotter.threshold = threshold
-            save_spotter(self.spotter, self.folder / BEST_FOLDER)
+            if self._workers.rank == 0:
+                save_spotter(self.spotter, self.folder / BEST_FOLDER)
         # Last: a run that is killed before this trains the epoch again and arrives at the same files.
         self._save()
 
@@ -172,9 +183,26 @@ class Trainer:
             ]
         return torch.cat(logits).numpy(), np.array([pair.said for pair in pairs])
 
-    def _loss(self, batch: PairBatch) -> Tensor:
+    def _judge_validation(self) -> tuple[float, float]:
+        """F1 and threshold, by the first worker: the others must not differ from it by a rounding."""
+        verdict = torch.zeros(2, dtype=torch.float64, device=self._device)
+        if self._workers.rank == 0:
+            scores, labels = self.judge(self._validation)
+            threshold = best_threshold(scores, labels, self.settings.beta)
+            verdict += torch.tensor([f1_score(scores, labels, threshold), threshold], dtype=torch.float64).to(verdict)
+        f1, threshold = self._workers.sum(verdict).tolist()
+        return f1, threshold
+
+    def _agree_on_statistics(self) -> None:
+        """Batch statistics are of each worker's own share: their mean stands for all from here on."""
+        if self._workers.size > 1:
+            for buffer in self.spotter.buffers():
+                if buffer.is_floating_point():
+                    self._workers.sum(buffer).div_(self._workers.size)
+
+    def _loss(self, batch: PairBatch, share: float) -> Tensor:
         loss = pair_loss(self._logits(batch), batch.labels)
-        sparsity = sparsity_loss(self.spotter, self.settings)
+        sparsity = sparsity_loss(self.spotter, self.settings, share)
         return loss if sparsity is None else loss + sparsity
 
     def _logits(self, batch: PairBatch) -> Tensor:
@@ -193,7 +221,7 @@ class Trainer:
         return final + (1 - final) * 0.5 * (1 + math.cos(math.pi * min(1.0, share)))
 
     def _out_of_patience(self) -> bool:
-        best = self.progress.best
+        best = self.progress.best if self.spotter.gate is None else None
         return best is not None and self.progress.epoch - 1 - best.number >= self.settings.patience
 
     def _fit_centring(self) -> None:
@@ -206,16 +234,22 @@ class Trainer:
         self.spotter.centring.fit(Frames.stack([read(name).float()]) for read, name in recordings)
 
     def _save(self) -> None:
+        if self._workers.rank == 0:
+            self._write_state()
+        # Nobody goes on before the files are there.
+        self._workers.sum(torch.zeros(1, device=self._device))
+
+    def _write_state(self) -> None:
         tensors = {_MODEL + name: tensor for name, tensor in self.spotter.state_dict().items()}
         for index, state in self._optimizer.state_dict()["state"].items():
             tensors |= {f"{_OPTIMIZER}{index}.{name}": tensor for name, tensor in state.items()}
-        metadata = {"identity": self._identity, "progress": json.dumps(asdict(self.progress))}
-        write_tensors(self.folder / STATE_FILE, tensors, metadata)
+        notes = {"identity": self._identity, "progress": asdict(self.progress)}
+        write_tensors(self.folder / STATE_FILE, tensors, notes)
 
     def _resume(self) -> None:
         path = self.folder / STATE_FILE
-        tensors, metadata = read_tensors(path, self._device)
-        if metadata.get("identity") != self._identity:
+        tensors, notes = read_tensors(path, self._device)
+        if notes.get("identity") != self._identity:
             raise HarkenError(
                 "spotter training", str(self.folder), "It was begun with other settings: remove it or choose another."
             )
@@ -230,6 +264,6 @@ class Trainer:
                 moments.setdefault(int(index), {})[key] = tensor.cpu() if key == "step" else tensor
         state = self._optimizer.state_dict()
         self._optimizer.load_state_dict({"state": moments, "param_groups": state["param_groups"]})
-        stored = json.loads(metadata["progress"])
+        stored = notes["progress"]
         history = [Epoch(**epoch) for epoch in stored.pop("history")]
         self.progress = Progress(**stored, history=history)

@@ -168,8 +168,15 @@ class SpotterTrainingSettings(Section):
     weight_decay: NonNegativeFloat = 0.01
     gradient_norm: PositiveFloat = 2.0
     entropy_weight: NonNegativeFloat = Field(0.05, description="of the gate's entropy beside the BCE; L only")
-    beta: PositiveFloat = Field(1.0, description="the threshold maximises F-beta on validation; F1 picks the checkpoint")
-    patience: PositiveInt = Field(10, description="epochs without a better validation F1 before training stops")
+    entropy_warmup: float = Field(
+        0.3, ge=0.0, le=1.0, description="share of the training over which that weight grows from 0; L only"
+    )
+    beta: PositiveFloat = Field(
+        1.0, description="the threshold maximises F-beta on validation; F1 picks the checkpoint"
+    )
+    patience: PositiveInt = Field(
+        10, description="epochs without a better validation F1 before training stops; not L, whose gate takes them all"
+    )
     checkpoint_steps: PositiveInt = Field(200, description="steps between resumable states inside an epoch")
     bfloat16: bool = Field(False, description="autocast for projection and verifier; maps stay float32")
     seed: int = 0
@@ -187,9 +194,7 @@ def paper_spotter(variant: Variant) -> SpotterSettings:
     return SpotterSettings(
         enrolment=EnrolmentSettings(padding_seconds=None, trim_db=None),
         compression=compression,
-        verifier=VerifierSettings(
-            block="bottleneck", blocks=(3, 4, 6, 3), widths=(64, 128, 256, 512), stem="imagenet"
-        ),
+        verifier=VerifierSettings(block="bottleneck", blocks=(3, 4, 6, 3), widths=(64, 128, 256, 512), stem="imagenet"),
     )
 
 
@@ -202,6 +207,7 @@ def paper_training() -> SpotterTrainingSettings:
         learning_rate=5e-5,
         compression_learning_rate=5e-5,
         weight_decay=0.0,
+        entropy_warmup=0.0,
         beta=2.0,
         patience=80,
         bfloat16=True,

@@ -40,9 +40,7 @@ def test_pairs_are_those_of_the_whole_matrix(variant):
     with torch.no_grad():
         keywords, utterances = spotter.compress(Frames.stack(KEYWORDS), Frames.stack(UTTERANCES))
         whole = spotter.score(keywords, utterances, at_once=5)
-        assert torch.allclose(
-            spotter.score(keywords, utterances, pairs), whole[pairs[:, 0], pairs[:, 1]], atol=1e-5
-        )
+        assert torch.allclose(spotter.score(keywords, utterances, pairs), whole[pairs[:, 0], pairs[:, 1]], atol=1e-5)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

@@ -70,22 +70,24 @@ def test_weights_of_other_settings_are_refused(folder):
             load_spotter(folder)
 
     name = "halver.convolutions.0.weight"
-    refused(tensors | {name: tensors[name][:, :4].contiguous()}, r"shape \(8, 4, 3\); the settings make it .*\(8, 8, 3\)")
+    refused(
+        tensors | {name: tensors[name][:, :4].contiguous()}, r"shape \(8, 4, 3\); the settings make it .*\(8, 8, 3\)"
+    )
     refused(tensors | {name: tensors[name].half()}, "It is torch.float16")
-    refused({key: tensor for key, tensor in tensors.items() if key != name}, f"{name}'. It is missing")
-    refused(tensors | {"extra": torch.zeros(1)}, "'extra'. It is unknown")
+    refused({key: tensor for key, tensor in tensors.items() if key != name}, rf"{name}'\. It is missing")
+    refused(tensors | {"extra": torch.zeros(1)}, r"'extra'\. It is unknown")
 
 
 def test_missing_and_damaged_files_are_named(folder):
     (folder / WEIGHTS_FILE).write_bytes((folder / WEIGHTS_FILE).read_bytes()[:1000])
-    with pytest.raises(HarkenError, match="spotter.safetensors'. It is damaged"):
+    with pytest.raises(HarkenError, match=r"spotter.safetensors'\. It is damaged"):
         load_spotter(folder)
     (folder / WEIGHTS_FILE).unlink()
-    with pytest.raises(HarkenError, match="spotter.safetensors'. It does not exist"):
+    with pytest.raises(HarkenError, match=r"spotter.safetensors'\. It does not exist"):
         load_spotter(folder)
     (folder / SETTINGS_FILE).write_text("{")
-    with pytest.raises(HarkenError, match="spotter.json'. It cannot be read"):
+    with pytest.raises(HarkenError, match=r"spotter.json'\. It cannot be read"):
         load_spotter(folder)
     (folder / SETTINGS_FILE).unlink()
-    with pytest.raises(HarkenError, match="It holds no spotter.json"):
+    with pytest.raises(HarkenError, match=r"It holds no spotter\.json"):
         load_spotter(folder)

@@ -1,4 +1,3 @@
-import json
 from pathlib import Path
 
 import numpy as np
@@ -15,12 +14,12 @@ from harken.spotter_settings import SpotterTrainingSettings
 from tests.tiny_spotter import VARIANTS, TinySource, tiny_settings
 
 FAST = SpotterTrainingSettings(
-    epochs=60,
+    epochs=30,
     batch_pairs=8,
     learning_rate=1e-2,
     compression_learning_rate=1e-2,
     gate_learning_rate=2e-2,
-    patience=60,
+    patience=30,
 )
 
 
@@ -44,22 +43,22 @@ def test_eight_pairs_are_learnt_by_heart(variant, tmp_path):
     assert all(np.isfinite(epoch.loss) for epoch in history)
 
 
-class Interrupted(Exception):
+class StopHereError(Exception):
     pass
 
 
-@pytest.mark.parametrize("step", [3, 4, 7])
+@pytest.mark.parametrize("step", [3, 4, 5])
 def test_an_interrupted_run_ends_where_an_uninterrupted_one_does(step, tmp_path):
     """After a checkpoint inside an epoch, at its end, and in between: weights, moments and history are the same."""
     settings = SpotterTrainingSettings(epochs=3, batch_pairs=3, accumulation=2, checkpoint_steps=3, seed=5)
 
     def stop(progress):
         if progress.step == step:
-            raise Interrupted
+            raise StopHereError
 
     whole = trainer("LHF", tmp_path / "whole", settings=settings)
     whole.run()
-    with pytest.raises(Interrupted):
+    with pytest.raises(StopHereError):
         trainer("LHF", tmp_path / "parts", settings=settings, on_step=stop).run()
     resumed = trainer("LHF", tmp_path / "parts", settings=settings)
     # What was in memory is gone: only the folder may count.
@@ -77,18 +76,45 @@ def test_an_interrupted_run_ends_where_an_uninterrupted_one_does(step, tmp_path)
         assert (tmp_path / "whole" / file).read_bytes() == (tmp_path / "parts" / file).read_bytes()
 
 
+def keep_statistics(spotter: Spotter) -> None:
+    """Batch statistics are then neither computed nor updated, in training as in evaluation."""
+    spotter.verifier.eval()
+    spotter.train = lambda mode=True: spotter
+
+
 def test_accumulated_batches_are_one_batch_to_a_spotter_without_batch_statistics(tmp_path):
     """The loss of a step is the mean over its pairs, also when its batches differ in size."""
     settings = SpotterTrainingSettings(epochs=1, batch_pairs=3, accumulation=3, seed=1)
     accumulated = trainer("baseline", tmp_path / "a", settings=settings)
     whole = trainer("baseline", tmp_path / "b", settings=settings.model_copy(update={"batch_pairs": 8}))
     for teaching in (accumulated, whole):
-        teaching.spotter.train = lambda mode=True: teaching.spotter  # statistics stay as they are
-        teaching.spotter.verifier.eval()
+        keep_statistics(teaching.spotter)
         teaching.run()
     assert accumulated.progress.step == whole.progress.step == 1
     for one, other in zip(accumulated.spotter.parameters(), whole.spotter.parameters(), strict=True):
         assert torch.allclose(one, other, atol=1e-5)
+
+
+def teach_as_one_of_two(rank: int, folder: str) -> None:
+    torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2)
+    settings = SpotterTrainingSettings(epochs=2, batch_pairs=4, seed=1)
+    teaching = trainer("LH", Path(folder) / "two", settings=settings)
+    keep_statistics(teaching.spotter)
+    teaching.run()
+    torch.distributed.destroy_process_group()
+
+
+def test_two_workers_learn_what_one_learns(tmp_path):
+    torch.multiprocessing.spawn(teach_as_one_of_two, (str(tmp_path),), nprocs=2)
+    settings = SpotterTrainingSettings(epochs=2, batch_pairs=4, seed=1)
+    alone = trainer("LH", tmp_path / "one", settings=settings)
+    keep_statistics(alone.spotter)
+    alone.run()
+    (expected, of_one), (found, of_two) = (read_tensors(tmp_path / name / STATE_FILE) for name in ("one", "two"))
+    assert all(torch.allclose(tensor, found[name], atol=1e-5) for name, tensor in expected.items())
+    for one, two in zip(of_one["progress"]["history"], of_two["progress"]["history"], strict=True):
+        assert one["loss"] == pytest.approx(two["loss"], abs=1e-5)
+        assert one["f1"] == pytest.approx(two["f1"])
 
 
 def test_the_best_epoch_is_kept_and_patience_ends_the_run(tmp_path):
@@ -106,11 +132,12 @@ def test_the_best_epoch_is_kept_and_patience_ends_the_run(tmp_path):
 
 def test_the_gate_drops_layers_that_say_nothing(tmp_path):
     """Layers 1 and 3 are noise in every utterance; only layer 2 holds the keywords."""
-    source = TinySource(12, noise=0.2)
+    source = TinySource(24, noise=0.2)
     for index, utterance in enumerate(source.utterances):
         generator = torch.Generator().manual_seed(1000 + index)
         utterance[[0, 2]] = torch.randn(utterance[[0, 2]].shape, generator=generator)
-    settings = FAST.model_copy(update={"epochs": 40, "entropy_weight": 0.2, "batch_pairs": 24})
+    changes = {"epochs": 16, "batch_pairs": 16, "gate_learning_rate": 0.05, "entropy_weight": 0.2}
+    settings = FAST.model_copy(update=changes)
     teaching = Trainer(
         Spotter(tiny_settings("L")), settings, source, lambda epoch: source.pairs(), source.pairs(), tmp_path
     )
@@ -149,7 +176,6 @@ def test_a_batch_holds_each_recording_once():
 
 def test_the_state_says_where_training_stands(tmp_path):
     trainer("L", tmp_path, settings=SpotterTrainingSettings(epochs=2, batch_pairs=8)).run()
-    _, metadata = read_tensors(tmp_path / STATE_FILE)
-    progress = json.loads(metadata["progress"])
+    progress = read_tensors(tmp_path / STATE_FILE)[1]["progress"]
     assert (progress["epoch"], progress["batch"], progress["step"]) == (2, 0, 2)
     assert [epoch["number"] for epoch in progress["history"]] == [0, 1]

@@ -41,7 +41,7 @@ def test_a_threshold_exists_when_everything_is_spotted():
 
 
 def test_without_positives_there_is_no_curve():
-    with pytest.raises(HarkenError, match="pairs to be judged: 2. None is positive"):
+    with pytest.raises(HarkenError, match=r"pairs to be judged: 2\. None is positive"):
         precision_recall(np.zeros(2), np.zeros(2, bool))
 
 
@@ -75,7 +75,9 @@ def test_f1_is_that_of_all_pairs_and_lies_in_its_interval():
 def test_intervals_narrow_with_more_utterances_and_repeat_with_the_seed():
     few, many = (spotting_rates(judgements(utterances=count), 0.7, samples=300)["f1"] for count in (20, 500))
     assert many["high"] - many["low"] < 0.5 * (few["high"] - few["low"])
-    assert spotting_rates(judgements(), 0.7, samples=50, seed=3) == spotting_rates(judgements(), 0.7, samples=50, seed=3)
+    assert spotting_rates(judgements(), 0.7, samples=50, seed=3) == spotting_rates(
+        judgements(), 0.7, samples=50, seed=3
+    )
 
 
 def test_k_takes_the_lower_keyword_in_a_tie_whatever_the_order_of_the_pairs():
