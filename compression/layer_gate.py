@@ -8,20 +8,20 @@ from torch import Tensor, nn
 
 class _Sparsemax(torch.autograd.Function):
     @staticmethod
-    def forward(context: Any, scores: Tensor) -> Tensor:
+    def forward(ctx: Any, scores: Tensor) -> Tensor:
         ordered = scores.sort(descending=True).values
         excess = ordered.cumsum(0) - 1
         ranks = torch.arange(1, len(scores) + 1, device=scores.device, dtype=scores.dtype)
         # The support is the largest k with 1 + k z_(k) > z_(1) + ... + z_(k): algorithm 1.
         kept = int((ranks * ordered > excess).sum())
         probabilities = (scores - excess[kept - 1] / kept).clamp(min=0)
-        context.save_for_backward(probabilities > 0)
+        ctx.save_for_backward(probabilities > 0)
         return probabilities
 
     @staticmethod
-    def backward(context: Any, *gradients: Tensor) -> Tensor:
-        (support,) = context.saved_tensors
-        inside = gradients[0].masked_fill(~support, 0.0)
+    def backward(ctx: Any, *grad_outputs: Tensor) -> Tensor:
+        (support,) = ctx.saved_tensors
+        inside = grad_outputs[0].masked_fill(~support, 0.0)
         # The Jacobian diag(s) - s s^T / |S| of equation 11, for the indicator s of the support.
         return (inside - inside.sum() / support.sum()).masked_fill(~support, 0.0)
 

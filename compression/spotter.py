@@ -69,7 +69,9 @@ class Spotter(nn.Module):
             return self.halver(kept)
         return [batch.without_padding() for batch in kept]
 
-    def score(self, keywords: Frames, utterances: Frames, pairs: Tensor | None = None, at_once: int | None = None) -> Tensor:
+    def score(
+        self, keywords: Frames, utterances: Frames, pairs: Tensor | None = None, at_once: int | None = None
+    ) -> Tensor:
         """Logits of pairs of compressed keywords and utterances.
 
         Args:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
+from compression.centring import PositionMean
 from compression.frames import Frames
 from compression.objective import pair_loss, parameter_groups, sparsity_loss
 from compression.pairs import FrameSource, Pair, PairBatch, batches, collate
@@ -116,7 +117,7 @@ class Trainer:
         if (self.folder / STATE_FILE).exists():
             self._resume()
         elif self.spotter.centring is not None:
-            self._fit_centring()
+            self._fit(self.spotter.centring)
         while self.progress.epoch < self.settings.epochs and not self._out_of_patience():
             self._train_epoch()
             self._validate()
@@ -224,14 +225,13 @@ class Trainer:
         best = self.progress.best if self.spotter.gate is None else None
         return best is not None and self.progress.epoch - 1 - best.number >= self.settings.patience
 
-    def _fit_centring(self) -> None:
-        assert self.spotter.centring is not None
+    def _fit(self, centring: PositionMean) -> None:
         pairs = self._pairs_of_epoch(0)
         keywords = dict.fromkeys(pair.keyword for pair in pairs)
         utterances = dict.fromkeys(pair.utterance for pair in pairs)
         recordings = [(self.source.keyword, name) for name in keywords]
         recordings += [(self.source.utterance, name) for name in utterances]
-        self.spotter.centring.fit(Frames.stack([read(name).float()]) for read, name in recordings)
+        centring.fit(Frames.stack([read(name).float()]) for read, name in recordings)
 
     def _save(self) -> None:
         if self._workers.rank == 0:

@@ -64,7 +64,7 @@ class ResNet(nn.Module):
 
     def __init__(self, settings: VerifierSettings, channels: int, outputs: int = 1) -> None:
         super().__init__()
-        block = {"basic": BasicBlock, "bottleneck": Bottleneck}[settings.block]
+        block: type[BasicBlock] | type[Bottleneck] = BasicBlock if settings.block == "basic" else Bottleneck
         first = settings.widths[0]
         imagenet = settings.stem == "imagenet"
         self.conv1 = _convolution(channels, first, 7 if imagenet else 3, 2 if imagenet else 1)
@@ -73,7 +73,7 @@ class ResNet(nn.Module):
         self.stages = len(settings.blocks)
         channels = first
         for number, (blocks, width) in enumerate(zip(settings.blocks, settings.widths, strict=True), start=1):
-            stage = []
+            stage: list[nn.Module] = []
             for index in range(blocks):
                 stage.append(block(channels, width, stride=2 if number > 1 and index == 0 else 1))
                 channels = width * block.expansion
