@@ -16,7 +16,6 @@ from compression.verifier import ResNet
 from harken.errors import HarkenError
 from harken.spotter_settings import EncoderShape, SpotterSettings
 
-
 # Half a gigabyte of float32.
 _VALUES_AT_ONCE = 2**27
 
