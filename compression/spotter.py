@@ -46,7 +46,8 @@ class Spotter(nn.Module):
 
     def forward(self, keywords: Frames, utterances: Frames, pairs: Tensor | None = None) -> Tensor:
         """Logits of encoder frames: `score` of what `compress` makes of them."""
-        return self.score(*self.compress(keywords, utterances), pairs)
+        kept, heard = self.compress(keywords, utterances)
+        return self.score(kept, heard, pairs)
 
     def compress(self, *batches: Frames) -> list[Frames]:
         """What is kept of encoder frames: (batch, layers, frames, width) to (batch, layers, frames', frame_size).

@@ -51,9 +51,9 @@ def compare(name: str, settings: SpotterSettings) -> bool:
         expected = spotter(keywords, utterances, pairs)
         device = torch.device("cuda")
         spotter.to(device)
-        kept = spotter.compress(keywords.to(device), utterances.to(device))
-        found = spotter.score(*kept, pairs.to(device)).cpu()
-        speed = pairs_per_second(spotter, *kept, pairs.repeat(PAIRS[name], 1).to(device))
+        kept, heard = spotter.compress(keywords.to(device), utterances.to(device))
+        found = spotter.score(kept, heard, pairs.to(device)).cpu()
+        speed = pairs_per_second(spotter, kept, heard, pairs.repeat(PAIRS[name], 1).to(device))
     difference = float((found - expected).abs().max())
     agrees = difference <= TOLERANCE
     verdict = "ok" if agrees else f"OVER {TOLERANCE:g}"
