@@ -1,19 +1,24 @@
-"""Labels in an LLM's answer: the schema it is checked against, and what can be saved of a broken one."""
+"""What is in an LLM's answer: the schema it is checked against, and what can be saved of a broken one."""
 
 import json
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 
-class Label(BaseModel):
-    """One label of an answer; ``number`` counts from 1 in the order of the request."""
+class Numbered(BaseModel):
+    """One item of an answer; ``number`` counts from 1 in the order of the request."""
 
     model_config = ConfigDict(extra="forbid")
 
     number: int
+
+
+class Label(Numbered):
+    """One label of an answer."""
+
     text: str
     keywords: list[str]
 
@@ -42,28 +47,37 @@ _OPENING = re.compile(r"[\[{]")
 _COMMA_BEFORE_END = re.compile(r",\s*([}\]])")
 
 
+Item = TypeVar("Item", bound=Numbered)
+
+
 def read_labels(content: str) -> dict[int, Label]:
     """The labels of an answer by number; empty when nothing in it fits the schema.
-
-    Fences, prose around the JSON, trailing commas, a missing outer object and a missing number (the place in the
-    list counts) are mended. Of an answer that breaks off, the labels that are whole are taken.
 
     Example:
         >>> read_labels('Sure: {"labels": [{"number": 1, "text": "喜欢老花", "keywords": ["老花"]}, {"numb')[1].text
         '喜欢老花'
     """
+    return read_items(content, "labels", Label)
+
+
+def read_items(content: str, key: str, item: type[Item]) -> dict[int, Item]:
+    """The items of an answer ``{key: [...]}`` by their ``number``; empty when nothing in it fits the schema.
+
+    Fences, prose around the JSON, trailing commas, a missing outer object and a missing number (the place in the
+    list counts) are mended. Of an answer that breaks off, the items that are whole are taken.
+    """
     content = _THOUGHTS.sub("", content)
     for text in (content, _COMMA_BEFORE_END.sub(r"\1", content)):
         for value in _values(text):
-            labels = _labels(value)
-            if labels:
-                return labels
-    # No whole answer at the start: one further on, or every object that is a label by itself.
+            items = _items(value, key, item)
+            if items:
+                return items
+    # No whole answer at the start: one further on, or every object that is an item by itself.
     pieces = [value for value in _values(content, inner=True) if isinstance(value, dict)]
     for value in pieces:
-        if "labels" in value:
-            return _labels(value)
-    return _labels(pieces)
+        if key in value:
+            return _items(value, key, item)
+    return _items(pieces, key, item)
 
 
 def _values(text: str, *, inner: bool = False) -> Iterator[Any]:
@@ -85,19 +99,19 @@ def _values(text: str, *, inner: bool = False) -> Iterator[Any]:
         yield value
 
 
-def _labels(value: Any) -> dict[int, Label]:
+def _items(value: Any, key: str, item: type[Item]) -> dict[int, Item]:
     if isinstance(value, dict):
-        value = value.get("labels", [value])
+        value = value.get(key, [value])
     if not isinstance(value, list):
         return {}
-    labels: dict[int, Label] = {}
-    for place, item in enumerate(value, start=1):
-        if not isinstance(item, dict):
+    items: dict[int, Item] = {}
+    for place, entry in enumerate(value, start=1):
+        if not isinstance(entry, dict):
             continue
-        known = {key: item[key] for key in Label.model_fields if key in item}
+        known = {name: entry[name] for name in item.model_fields if name in entry}
         try:
-            label = Label.model_validate({"number": place} | known)
+            found = item.model_validate({"number": place} | known)
         except ValidationError:
             continue
-        labels.setdefault(label.number, label)
-    return labels
+        items.setdefault(found.number, found)
+    return items

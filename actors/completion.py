@@ -21,7 +21,7 @@ from openai.types.chat import ChatCompletion
 from actors.budget import Allowance, cost, estimated_tokens, most_tokens
 from actors.ledger import Answer, Ledger
 from harken.errors import HarkenError
-from harken.settings import LlmSettings
+from harken.llm_settings import LlmEndpoint
 from harken.stages import cause
 
 SPEND_CAP = "spend cap"
@@ -49,7 +49,7 @@ class Completions:
 
     def __init__(
         self,
-        llm: LlmSettings,
+        llm: LlmEndpoint,
         allowance: Allowance,
         api_key: str,
         response_format: dict[str, Any] | None,
@@ -171,7 +171,7 @@ class Completions:
         if status in (402, 429):
             return HarkenError(thing, message, "Add money to the account and run again: finished answers are kept.")
         if status in (404, 405):
-            return HarkenError(thing, message, f"Check labels.llm.base_url and the model {self.llm.model!r}.")
+            return HarkenError(thing, message, f"Check base_url and the model {self.llm.model!r}.")
         return AskError(f"bad request: status {status}, {message}")
 
     def _read(self, completion: ChatCompletion, prompt: str, max_tokens: int) -> Answer:

@@ -4,6 +4,7 @@ s labelled sentences show the style, i keywords of each category show the vocabu
 i keywords is shown whole. Everything is drawn from the row's id, so a prompt can be made again at any time.
 """
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -70,6 +71,8 @@ class PromptBuilder:
         self.categories: dict[str, list[str]] = {}
         for keyword in keywords:
             self.categories.setdefault(keyword.category, []).append(keyword.term)
+        # Neighbouring rows walk the same lap, and two laps of a category where they meet.
+        self._lap = functools.lru_cache(maxsize=2 * len(self.categories))(self._shuffled)
 
     def build(self, identity: str, index: int) -> Prompt:
         """The prompt of the row with this id and index."""
@@ -87,7 +90,7 @@ class PromptBuilder:
         position = index * size
         while len(offered) < size:
             lap, place = divmod(position, len(terms))
-            term = self._shuffled(category, lap)[place]
+            term = self._lap(category, lap)[place]
             # At the seam of two laps a term may come twice; the next free one takes its place.
             if term not in offered:
                 offered.append(term)

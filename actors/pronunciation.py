@@ -4,6 +4,7 @@ import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from actors.tts.phonemes import disarm, groups, is_well_formed
 from harken.errors import HarkenError
 from harken.keywords import Keyword, KeywordMatcher
 from harken.records import generator
@@ -14,10 +15,12 @@ COLUMNS = ("term", "spoken")
 def load_pronunciations(path: str | Path) -> dict[str, tuple[str, ...]]:
     """Read a CSV with the columns term,spoken, such as ``speedy 20,speedy 二十``; term -> its readings.
 
-    A term with several readings has several lines: ``speedy 20,speedy 二十`` and ``speedy 20,speedy twenty``.
+    A term with several readings has several lines: ``speedy 20,speedy 二十`` and ``speedy 20,speedy twenty``. What
+    stands between double brackets is phonemes in the notation of the backend: ``kelly,[[_^_en k'Eli]]``.
 
     Raises:
-        HarkenError: missing file, missing columns, an empty cell, a reading that its term already has.
+        HarkenError: missing file, missing columns, an empty cell, a reading that its term already has, brackets
+            that do not match.
     """
     path = Path(path)
     readings: dict[str, tuple[str, ...]] = {}
@@ -31,6 +34,8 @@ def load_pronunciations(path: str | Path) -> dict[str, tuple[str, ...]]:
                 place = f"{path}, line {reader.line_num}"
                 if not term or not reading:
                     raise HarkenError(place, row, "Both term and spoken must be filled in.")
+                if not is_well_formed(reading):
+                    raise HarkenError(place, reading, "Write phonemes as [[...]], without brackets inside.")
                 if reading in readings.get(term, ()):
                     raise HarkenError(place, term, "This term already has this pronunciation above.")
                 readings[term] = (*readings.get(term, ()), reading)
@@ -56,10 +61,15 @@ class Pronouncer:
             known.extend(reading for reading in readings if reading not in known)
 
     def respell(self, text: str, identity: str) -> str:
-        """``text`` with every term that has a pronunciation replaced by the reading drawn for row ``identity``."""
+        """``text`` with every term that has a pronunciation replaced by the reading drawn for row ``identity``.
+
+        Double brackets in the result hold the phonemes of a reading, never those that ``text`` itself had.
+        """
         pieces, position = [], 0
         for mention in self.matcher.find(text):
             reading = generator(identity, "pronunciation", mention.term).choice(self.readings[mention.term])
-            pieces += [text[position : mention.start], reading]
+            # A bracket right before phonemes would open them too early.
+            reading = f" {reading} " if groups(reading) else reading
+            pieces += [disarm(text[position : mention.start]), reading]
             position = mention.end
-        return "".join([*pieces, text[position:]])
+        return "".join([*pieces, disarm(text[position:])])

@@ -3,20 +3,20 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from actors.augmenter import Augmenter
 from actors.pronunciation import Pronouncer
-from actors.tts.backends import build_synthesizer, check_voices
+from actors.tts.backends import build_synthesizer, check_phonemes, check_voices
 from actors.tts.interface import SpeechRequest, SpeechResult
+from actors.tts.phonemes import respell_outside
 from harken.audio import SAMPLE_RATE, encode_flac, read_audio, resample
-from harken.augment import NOISE_COLOURS, add_noise, gain
 from harken.cardinals import spell_numbers
 from harken.errors import HarkenError
 from harken.records import FAILED, OK, Row, generator
-from harken.settings import AugmentationSettings, SpeechSettings, VoiceSettings
+from harken.settings import SpeechSettings, VoiceSettings
 
 SPEECH_SCHEMA = pa.schema(
     [
@@ -52,7 +52,8 @@ class Speaker:
     or 'recording'. `commercial_use` is None where the voice's licence is not known, and for recordings.
 
     Raises:
-        HarkenError: a speaker the backend does not know, or a variation it cannot make.
+        HarkenError: a speaker the backend does not know, a variation it cannot make, phonemes it cannot read, or a
+            noise folder without recordings.
     """
 
     def __init__(
@@ -64,10 +65,12 @@ class Speaker:
         self.language = speech.language
         self.max_seconds = speech.max_seconds
         self.pronouncer = Pronouncer(pronunciations)
+        self.augmenter = Augmenter(voices.augmentation)
         check_voices(self.synthesizer, voices)
+        check_phonemes(self.synthesizer, speech, voices, pronunciations)
 
     def __call__(self, rows: list[Row]) -> list[Row]:
-        requests = {row["id"]: self._readable(self._request(row)) for row in rows if self._to_be_spoken(row)}
+        requests = {row["id"]: self._readable(self.request(row)) for row in rows if self._to_be_spoken(row)}
         fit = [request for request, objection in requests.values() if objection is None]
         results = {result.id: result for result in self.synthesizer.synthesize(fit)}
         finished = []
@@ -93,7 +96,8 @@ class Speaker:
     def _to_be_spoken(row: Row) -> bool:
         return row.get("status", OK) == OK and not row.get("audio_path")
 
-    def _request(self, row: Row) -> SpeechRequest:
+    def request(self, row: Row) -> SpeechRequest:
+        """What the backend is asked for, as drawn from the row's id, before it is checked to be readable."""
         draw = generator(row["id"], "voice")
         adjusts = self.capabilities.adjusts
         # Every value is drawn, so that a row keeps its voice and seed whatever the backend can vary.
@@ -117,10 +121,10 @@ class Speaker:
         """The request, its numbers in words if digits would be left out, and why the backend is not given it."""
         left_out = self.synthesizer.unreadable(request)
         if self.language.lower() in MANDARIN and any(map(str.isdigit, left_out)):
-            request = replace(request, text_spoken=spell_numbers(request.text_spoken))
+            request = replace(request, text_spoken=respell_outside(request.text_spoken, spell_numbers))
             left_out = self.synthesizer.unreadable(request)
         if left_out:
-            named = ", ".join(f"{unit!r} (U+{ord(unit[0]):04X})" for unit in left_out)
+            named = ", ".join(f"{unit!r} (U+{ord(unit):04X})" if len(unit) == 1 else repr(unit) for unit in left_out)
             return request, f"unreadable: the backend would leave out {named}; give the term a pronunciation"
         length, longest = len(request.text_spoken), self.capabilities.max_characters
         return request, f"too long: {length} characters of at most {longest}" if length > longest else None
@@ -151,7 +155,7 @@ class Speaker:
         if np.abs(result.wave).max() < INAUDIBLE:
             return row | {"status": FAILED, "error": f"synthesis: silence for {request.text_spoken!r}"}
         clean = resample(result.wave, result.sample_rate, SAMPLE_RATE)
-        wave, applied = augment(clean, self.voices.augmentation, request.id)
+        wave, applied = self.augmenter(clean, request.id)
         return row | self._encoded(wave) | {"augmentation": json.dumps(applied)}
 
     def _recorded(self, path: str) -> Row:
@@ -169,18 +173,3 @@ class Speaker:
                 "error": f"too long: {duration:.1f} s of at most {self.max_seconds:g} s",
             }
         return {"audio": encode_flac(wave, SAMPLE_RATE), "sample_rate": SAMPLE_RATE, "duration": duration}
-
-
-def augment(wave: np.ndarray, settings: AugmentationSettings, identity: str) -> tuple[np.ndarray, dict[str, Any]]:
-    """Noise and gain as drawn from the row's id; returns the wave and what was applied."""
-    draw = generator(identity, "augmentation")
-    applied: dict[str, Any] = {}
-    if draw.random() < settings.noise_probability:
-        applied["noise_snr_db"] = round(draw.uniform(*settings.noise_snr_db), 2)
-        applied["noise_colour"] = draw.choice(NOISE_COLOURS)
-        source = np.random.default_rng(draw.randrange(2**63))
-        wave = add_noise(wave, source, applied["noise_snr_db"], applied["noise_colour"], SAMPLE_RATE)
-    if draw.random() < settings.gain_probability:
-        applied["gain_db"] = round(draw.uniform(*settings.gain_db), 2)
-        wave = gain(wave, applied["gain_db"])
-    return wave, applied

@@ -1,4 +1,4 @@
-"""Seeded changes to a waveform that keep its words: vocal tract, speed, room, codec, noise, gain.
+"""Seeded changes to a waveform that keep its words: vocal tract, speed, room, telephone band, noise, gain.
 
 Every function takes float32 mono of shape (samples,) and returns float32 mono; random ones take a
 `numpy.random.Generator`, so the same row id gives the same audio.
@@ -62,7 +62,12 @@ def _stretch(wave: np.ndarray, factor: float, sample_rate: int) -> np.ndarray:
 def room(
     wave: np.ndarray, generator: np.random.Generator, sample_rate: int, decay_seconds: float, wet: float
 ) -> np.ndarray:
-    """Reverberation: a direct path plus `wet` (0..1) of an exponentially decaying noise tail (RT60 = decay)."""
+    """Reverberation as a direct path and a tail of white noise that decays exponentially, at the wave's own level.
+
+    The statistical model of a room (Polack 1988) without single early reflections: the tail begins 1 to 8 ms after
+    the direct sound and falls by 60 dB in `decay_seconds` (RT60). `wet` is the tail's amplitude over the direct
+    path's, 10 ** (-decibels / 20) of a direct-to-reverberant ratio. What rings on after the wave's end is cut.
+    """
     _check("room decay in seconds", decay_seconds, 0.02, 2.0)
     length = int(decay_seconds * sample_rate)
     times = np.arange(length, dtype=np.float32) / sample_rate
@@ -72,13 +77,18 @@ def room(
     tail *= wet / (np.sqrt(np.sum(tail**2)) + 1e-9)
     tail[0] = 1.0
     reverberant = scipy.signal.oaconvolve(wave, tail)[: len(wave)]
-    return _same_level(reverberant, wave)
+    return same_level(reverberant, wave)
 
 
 def telephone(wave: np.ndarray, sample_rate: int) -> np.ndarray:
     """A 300-3400 Hz telephone band with 8-bit mu-law companding (ITU-T G.711)."""
+    return mu_law(telephone_band(wave, sample_rate))
+
+
+def telephone_band(wave: np.ndarray, sample_rate: int) -> np.ndarray:
+    """What a telephone line lets through: 300 to 3400 Hz."""
     sections = scipy.signal.butter(4, (300, 3400), "bandpass", fs=sample_rate, output="sos")
-    return mu_law(scipy.signal.sosfilt(sections, wave).astype(np.float32))
+    return scipy.signal.sosfilt(sections, wave).astype(np.float32)
 
 
 def mu_law(wave: np.ndarray, levels: int = 256) -> np.ndarray:
@@ -117,13 +127,23 @@ def add_noise(
     wave: np.ndarray, generator: np.random.Generator, snr_decibels: float, colour: str, sample_rate: int
 ) -> np.ndarray:
     """Add coloured noise so that the wave's mean power is `snr_decibels` above the noise's."""
+    return mix(wave, coloured_noise(generator, len(wave), colour, sample_rate), snr_decibels)
+
+
+def mix(wave: np.ndarray, noise: np.ndarray, snr_decibels: float) -> np.ndarray:
+    """Add `noise` of unit RMS and the wave's length so that the wave's mean power is `snr_decibels` above its own."""
     level = float(np.sqrt(np.mean(wave**2) + 1e-12)) * 10 ** (-snr_decibels / 20)
-    noisy = wave + level * coloured_noise(generator, len(wave), colour, sample_rate)
-    peak = float(np.max(np.abs(noisy), initial=0.0))
-    return (noisy / peak if peak > 1 else noisy).astype(np.float32)
+    return within_scale(wave + level * noise)
 
 
-def _same_level(changed: np.ndarray, original: np.ndarray) -> np.ndarray:
+def within_scale(wave: np.ndarray) -> np.ndarray:
+    """The wave, made quieter as a whole where it would clip."""
+    peak = float(np.max(np.abs(wave), initial=0.0))
+    return (wave / peak if peak > 1 else wave).astype(np.float32)
+
+
+def same_level(changed: np.ndarray, original: np.ndarray) -> np.ndarray:
+    """``changed`` with the mean power of ``original``."""
     scale = np.sqrt((np.mean(original**2) + 1e-12) / (np.mean(changed**2) + 1e-12))
     return (changed * scale).astype(np.float32)
 

@@ -3,12 +3,23 @@
 import difflib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
 from harken.errors import HarkenError
+
+
+def _ascending(limits: tuple[float, float]) -> tuple[float, float]:
+    if limits[0] > limits[1]:
+        raise ValueError(f"the least, {limits[0]:g}, is above the most, {limits[1]:g}")
+    return limits
+
+
+Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+Range = Annotated[tuple[FiniteFloat, FiniteFloat], AfterValidator(_ascending)]
+"""The least and the most of a value that is drawn uniformly."""
 
 
 class Section(BaseModel):

@@ -40,6 +40,21 @@ def manifest_digest(path: Path, audio_files: list[Path]) -> str:
     return digest.hexdigest()[:16]
 
 
+def folder_digest(folder: Path, files: list[Path]) -> str:
+    """The digest of the names and contents of files in a folder (of sizes and times above 64 MiB in all).
+
+    Raises:
+        HarkenError: a file cannot be read.
+    """
+    statuses = [path.stat() for path in files]
+    small = sum(status.st_size for status in statuses) <= HASHED_BYTES
+    digest = hashlib.sha256()
+    for path, status in zip(files, statuses, strict=True):
+        content = file_digest(path) if small else f"{status.st_size} {status.st_mtime_ns}"
+        digest.update(f"{path.relative_to(folder).as_posix()} {content}".encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()[:16]
+
+
 def model_digest(model: str) -> str:
     """The digest of the files a model folder's answers depend on; a hub id stands for itself."""
     folder = Path(model)

@@ -1,4 +1,4 @@
-"""The one error a user sees: it names the thing, the value and the remedy."""
+"""The errors a user sees: they name the thing, the value and the remedy."""
 
 
 class HarkenError(Exception):
@@ -17,3 +17,7 @@ class HarkenError(Exception):
 
     def __str__(self) -> str:
         return f"{self.thing}: {self.value!r}. {self.remedy}"
+
+
+class GateError(HarkenError):
+    """A result is worse than the run's settings allow; it is written all the same."""

@@ -1,7 +1,8 @@
 """Where a stage's input rows come from, shard by shard: small, picklable, and the same on every node."""
 
+import functools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -42,21 +43,28 @@ class Indices:
 
 @dataclass(frozen=True)
 class Manifest:
-    """A JSONL manifest ``{"id", "text"[, "audio"]}``; a relative audio path is taken from the manifest's folder."""
+    """A JSONL manifest ``{"id", "text"[, "audio"]}``; a relative audio path is taken from the manifest's folder.
+
+    With a ``limit`` its first rows only.
+    """
 
     path: Path
     rows_per_shard: int
+    limit: int | None = None
 
     def shards(self) -> int:
-        return math.ceil(len(read_manifest(self.path)) / self.rows_per_shard)
+        return math.ceil(len(self._manifest()) / self.rows_per_shard)
 
     def rows(self, shard: int) -> list[Row]:
         start = shard * self.rows_per_shard
-        rows = read_manifest(self.path)[start : start + self.rows_per_shard]
+        rows = [dict(row) for row in self._manifest()[start : start + self.rows_per_shard]]
         for row in rows:
             if row.get("audio"):
                 row["audio_path"] = str(self.path.parent / row.pop("audio"))
         return rows
+
+    def _manifest(self) -> list[Row]:
+        return _read_once(read_manifest, self.path)[: self.limit]
 
 
 @dataclass(frozen=True)
@@ -67,20 +75,24 @@ class Selection:
     rows_per_shard: int
 
     def shards(self) -> int:
-        return math.ceil(len(read_parquet(self.path, ["id"])) / self.rows_per_shard)
+        return math.ceil(len(_read_once(read_parquet, self.path)) / self.rows_per_shard)
 
     def rows(self, shard: int) -> list[Row]:
         start = shard * self.rows_per_shard
-        return read_parquet(self.path)[start : start + self.rows_per_shard]
+        return [dict(row) for row in _read_once(read_parquet, self.path)[start : start + self.rows_per_shard]]
 
 
 @dataclass(frozen=True)
 class Parts:
-    """The parts of an earlier stage; ``beside`` adds columns of further stages whose parts hold the same rows."""
+    """The parts of an earlier stage; ``beside`` adds columns of further stages whose parts hold the same rows.
+
+    ``stored_as`` gives the name that a column of ``beside`` has there, when it has another.
+    """
 
     paths: Sequence[Path]
     columns: Sequence[str] | None = None
     beside: Mapping[str, Sequence[Path]] = field(default_factory=dict)
+    stored_as: Mapping[str, str] = field(default_factory=dict)
 
     def shards(self) -> int:
         return len(self.paths)
@@ -88,7 +100,23 @@ class Parts:
     def rows(self, shard: int) -> list[Row]:
         rows = read_parquet(self.paths[shard], self.columns)
         for column, paths in self.beside.items():
-            values = {row["id"]: row[column] for row in read_parquet(paths[shard], ["id", column])}
+            stored = self.stored_as.get(column, column)
+            values = {row["id"]: row[stored] for row in read_parquet(paths[shard], ["id", stored])}
             for row in rows:
                 row[column] = values[row["id"]]
         return rows
+
+
+def _read_once(read: Callable[[Path], list[Row]], path: Path) -> list[Row]:
+    """The rows of a file, kept until it changes: reading all of it for every shard takes quadratic time."""
+    try:
+        state = path.stat()
+    except OSError:
+        # The reader's error names the file and the remedy.
+        return read(path)
+    return _kept(read, path, state.st_mtime_ns, state.st_size)
+
+
+@functools.lru_cache(maxsize=2)
+def _kept(read: Callable[[Path], list[Row]], path: Path, _modified: int, _size: int) -> list[Row]:
+    return read(path)

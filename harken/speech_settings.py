@@ -3,26 +3,15 @@
 import re
 import string
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Any, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_validator
 
-from harken.config import Section
-
-Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
-Range = tuple[float, float]
+from harken.augmentation_settings import AugmentationSettings
+from harken.config import Range, Section
 
 # What a command template may hold; {{ and }} stand for braces.
 PLACEHOLDERS = frozenset({"text", "text_file", "speaker", "output", "rate", "pitch", "seed", "language", "accent"})
-
-
-class AugmentationSettings(Section):
-    """Light augmentation; each kind is drawn per row with its probability."""
-
-    noise_probability: Fraction = 0.5
-    noise_snr_db: Range = (12.0, 35.0)
-    gain_probability: Fraction = 1.0
-    gain_db: Range = (-12.0, 0.0)
 
 
 class VoiceSettings(Section):
@@ -34,6 +23,10 @@ class VoiceSettings(Section):
     intonation: Range = Field((0.6, 1.4), description="factor on the voice's intonation range")
     accents: tuple[str, ...] = Field((), description="accents or dialects drawn per row, for backends that take one")
     augmentation: AugmentationSettings = AugmentationSettings()
+
+    def deciding(self) -> dict[str, Any]:
+        """The settings that decide what is heard."""
+        return self.model_dump(mode="json", exclude={"augmentation"}) | {"augmentation": self.augmentation.deciding()}
 
 
 class LicenceSettings(Section):
@@ -51,6 +44,7 @@ class ServedModelSettings(Section):
     languages: tuple[str, ...] = Field((), description="languages the model speaks; empty: not checked")
     max_characters: PositiveInt = Field(4096, description="longer texts fail before they are sent")
     drops: str | None = Field(None, description="regular expression of characters the model leaves out, e.g. [0-9é]")
+    phonemes: bool = Field(False, description="the model reads [[...]] in a text as phonemes, as Piper does")
     concurrency: PositiveInt = Field(4, description="requests in flight per worker")
     timeout_seconds: PositiveFloat = 60.0
     licence: LicenceSettings = LicenceSettings()

@@ -44,6 +44,10 @@ class Stage:
         """A file that is there while a worker is at the shard, and stays when the worker dies."""
         return self.directory / "parts" / f".part-{shard:05d}.begun"
 
+    def building_mark(self, worker: str) -> Path:
+        """A file that is there while a worker builds its actor, and stays when the worker dies."""
+        return self.directory / "parts" / f".worker-{worker}.building"
+
     def parts(self) -> list[Path]:
         """All parts in order; they exist once the stage is complete."""
         return [self.part(shard) for shard in range(self.shards)]

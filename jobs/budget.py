@@ -1,5 +1,6 @@
 """The LLM budget of a whole run, kept where every worker reaches it."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import ray
@@ -7,7 +8,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from actors.budget import Allowance, Budget, LocalAllowance, Permit
 from actors.ledger import account
-from harken.settings import PipelineSettings
+from harken.settings import ClusterSettings, LlmLimits
 from jobs.cluster import connect
 
 
@@ -27,22 +28,20 @@ class SharedAllowance:
         await self.budget.hold.remote(seconds)
 
 
-def open_allowance(settings: PipelineSettings, drafts: Path) -> Allowance:
-    """The run's budget, less what the ledgers under ``drafts`` say was spent; local when there are no workers."""
-    labels = settings.labels
-    assert labels.llm is not None
-    spent = account(drafts).cost_at_most
-    if not labels.workers:
-        return LocalAllowance(Budget.of(labels.llm.limits, spent))
-    connect(settings.cluster)
+def open_allowance(cluster: ClusterSettings, limits: LlmLimits, workers: int, ledgers: Sequence[Path]) -> Allowance:
+    """The run's budget, less what the ledgers under the given folders say was spent; local without workers."""
+    spent = sum(account(folder).cost_at_most for folder in ledgers)
+    if not workers:
+        return LocalAllowance(Budget.of(limits, spent))
+    connect(cluster)
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     budget = ray.remote(Budget).options(num_cpus=0, scheduling_strategy=here)
     # Waiting happens in the workers: the actor only answers, so that thousands of requests share it.
     return SharedAllowance(
         budget.remote(
-            requests_per_minute=labels.llm.limits.requests_per_minute,
-            tokens_per_minute=labels.llm.limits.tokens_per_minute,
-            spend_cap=labels.llm.limits.spend_cap,
+            requests_per_minute=limits.requests_per_minute,
+            tokens_per_minute=limits.tokens_per_minute,
+            spend_cap=limits.spend_cap,
             spent=spent,
         )
     )

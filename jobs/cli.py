@@ -5,12 +5,14 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from pydantic import BaseModel
 from rich.console import Console
 
 from harken.config import Settings, load_config
-from harken.errors import HarkenError
+from harken.errors import GateError, HarkenError
 
 BAD_INPUT = 2
+GATE_FAILED = 3
 INTERRUPTED = 130
 
 
@@ -20,10 +22,14 @@ def run_job(
     description: str,
     arguments: Sequence[str] | None = None,
     switches: Mapping[str, str] | None = None,
+    values: Mapping[str, str] | None = None,
+    schemas: Mapping[str, type[BaseModel]] | None = None,
 ) -> int:
-    """Read the configuration, run ``job`` and return the exit code: 0 done, 2 bad input, 130 interrupted.
+    """Read the configuration, run ``job``; returns the exit code: 0 done, 2 bad input, 3 gate failed, 130 interrupted.
 
-    ``switches`` are flags of this job alone, name to help text; ``job`` is given each as a keyword argument.
+    ``switches`` are flags of this job alone and ``values`` its options with a value, name to help text; ``job`` is
+    given each as a keyword argument. ``schemas`` holds, for options that change what a configuration must hold, the
+    schema it is then checked against.
     Only a `HarkenError` is shown without its traceback; anything else is a bug and is shown in full.
     """
     parser = argparse.ArgumentParser(description=description)
@@ -38,10 +44,13 @@ def run_job(
     )
     for name, explanation in (switches or {}).items():
         parser.add_argument(f"--{name.replace('_', '-')}", action="store_true", dest=name, help=explanation)
+    for name, explanation in (values or {}).items():
+        parser.add_argument(f"--{name.replace('_', '-')}", metavar="VALUE", dest=name, help=explanation)
     options = parser.parse_args(arguments)
-    chosen: dict[str, Any] = {name: getattr(options, name) for name in switches or {}}
+    chosen: dict[str, Any] = {name: getattr(options, name) for name in (*(switches or {}), *(values or {}))}
+    checked = next((found for name, found in (schemas or {}).items() if chosen[name]), schema)
     try:
-        job(load_config(options.config, options.overrides, schema), **chosen)
+        job(load_config(options.config, options.overrides, checked), **chosen)
     except KeyboardInterrupt:
         print("interrupted; finished parts are kept and a rerun goes on from there", file=sys.stderr)
         return INTERRUPTED
@@ -51,7 +60,7 @@ def run_job(
             raise
         Console(stderr=True, highlight=False, soft_wrap=True).print("[bold red]error:[/] ", end="")
         print(error, file=sys.stderr)
-        return BAD_INPUT
+        return GATE_FAILED if isinstance(error, GateError) else BAD_INPUT
     return 0
 
 

@@ -36,7 +36,7 @@ def write_drafts(plan: Plan, seeds: list[SeedSentence], keywords: list[Keyword])
         return
     assert labels.llm is not None
     api_key(labels.llm.api_key_env, "labels.llm.api_key_env")
-    allowance = open_allowance(settings, drafts.directory)
+    allowance = open_allowance(settings.cluster, labels.llm.limits, labels.workers, [drafts.directory])
     try:
         for round in plan.rounds:
             arguments = {

@@ -79,7 +79,8 @@ def describe(plan: Plan, seeds: Sequence[SeedSentence], keywords: Sequence[Keywo
     """The plan as a person reads it: what will be asked of whom, an example, and the estimate."""
     labels = plan.settings.labels
     if labels.llm is None or labels.writer != "llm":
-        return f"{labels.count} labels by the embedded writer: no requests, no tokens, no cost"
+        source = f"of {labels.seeds}" if labels.writer == "given" else "by the embedded writer"
+        return f"{labels.count} labels {source}: no requests, no tokens, no cost"
     llm, limits = labels.llm, labels.llm.limits
     categories = sorted({keyword.category for keyword in keywords})
     lines = [

@@ -1,7 +1,10 @@
 """Compare base and adapted on held-out sets: ``python -m jobs.evaluate --config configs/demo.yaml``.
 
-Writes ``summary.json`` (each metric with a 95% bootstrap interval) and a self-contained ``report.html`` into the
-run's output folder, and one row per utterance and set into the stage's Parquet part.
+Writes into the run's output folder ``summary.json`` (each metric with a 95% bootstrap interval), ``evaluation.json``
+and ``evaluation.csv`` (by set and system also recall by category, IER by class, differences and their p) and a
+self-contained ``report.html``, and one row per utterance and set into the stage's Parquet part. When the CER on
+general sentences rose by more than `evaluate.forgetting_limit`, ``gate`` is ``failed`` in the summary; ``--strict``
+makes that an error.
 """
 
 import json
@@ -12,23 +15,28 @@ from pathlib import Path
 from typing import Any
 
 from harken.config import dump_yaml
+from harken.errors import GateError
+from harken.forgetting import Forgetting
 from harken.keywords import KeywordMatcher, load_keywords
 from harken.records import OK, Row, write_json, write_parquet, write_text
-from harken.report.console import print_table
+from harken.report.console import print_portrait_rates, print_table
 from harken.settings import PipelineSettings
 from jobs.cli import run_job
-from jobs.plan import Plan, Speech, require
+from jobs.plan import SYSTEMS, Plan, Speech, require
+from jobs.portraits import draw_portraits
 from jobs.progress import console, note
 
-SYSTEMS = ("base", "adapted")
+STRICT = {"strict": "exit with 3 when the model forgot more than evaluate.forgetting_limit allows"}
 DOMAIN, GENERAL = "domain", "general"
+RESULTS = ("summary.json", "evaluation.json", "evaluation.csv", "report.html")
 
 
-def evaluate(plan: Plan) -> dict[str, Any]:
+def evaluate(plan: Plan, strict: bool = False) -> dict[str, Any]:
     """Bring the evaluation to completion, print the table, and return the summary.
 
     Raises:
         HarkenError: the speech or the adapted model is not there yet, or a segmenter cannot be loaded.
+        GateError: the forgetting gate failed and `strict` is set; everything is written first.
     """
     settings = plan.settings
     if not plan.evaluate.complete():
@@ -41,18 +49,28 @@ def evaluate(plan: Plan) -> dict[str, Any]:
     record = plan.evaluate.record()
     # The newest run's summary stands at the top even when its stage was made earlier.
     summary: dict[str, Any] = json.loads(_file(plan, "summary.json").read_text(encoding="utf-8"))
-    for name in ("summary.json", "report.html"):
+    for name in RESULTS:
         write_text(settings.run.output / name, _file(plan, name).read_text(encoding="utf-8"))
     print_table({system: _metrics(summary[system]) for system in SYSTEMS}, console, record["paired"])
-    _print_general(summary)
+    gate = forgetting(summary, settings.evaluate.forgetting_limit)
+    if gate:
+        console.print(f"[bold red]{gate}[/]" if gate.failed else str(gate), highlight=False, soft_wrap=True)
+    else:
+        _print_general(summary)
+    if plan.portraits:
+        print_portrait_rates(draw_portraits(plan), console)
     note(f"segmenters: {', '.join(record['segmenters'])}")
     note(f"summary: {settings.run.output / 'summary.json'}")
     note(f"report:  {settings.run.output / 'report.html'}")
+    if strict and gate and gate.failed:
+        remedy = "Raise finetune.replay.per_synthetic or .distillation, lower the learning rate, or raise the limit."
+        raise GateError("evaluate.forgetting_limit", gate.limit, f"The {gate}. {remedy}")
     return summary
 
 
 def _evaluate(plan: Plan) -> None:
     from harken.report.page import render_report
+    from jobs.figures import evaluation, table, write_csv
     from jobs.judge import transcribe
     from jobs.reporting import report_data
     from jobs.scoring import EVALUATION_SCHEMA, score_set
@@ -60,6 +78,8 @@ def _evaluate(plan: Plan) -> None:
     settings = plan.settings
     sets = {DOMAIN: plan.domain, **({GENERAL: plan.general} if plan.general else {})}
     heard = {(name, system): transcribe(plan, speech, system) for name, speech in sets.items() for system in SYSTEMS}
+    if plan.portraits:
+        draw_portraits(plan)
     started = time.monotonic()
     plan.evaluate.begin(dump_yaml(settings))
     matcher = KeywordMatcher(load_keywords(settings.keywords.path, settings.keywords.categories))
@@ -71,8 +91,13 @@ def _evaluate(plan: Plan) -> None:
     write_parquet(plan.evaluate.part(0), rows, EVALUATION_SCHEMA)
     summary = summarise(scored)
     paired = scored[DOMAIN].paired
-    write_json(_file(plan, "summary.json"), summary)
-    data = report_data(plan, matcher, scored, summary, paired)
+    gate = forgetting(summary, settings.evaluate.forgetting_limit)
+    # The key is there when something is wrong, so that a summary holds systems only when nothing is.
+    write_json(_file(plan, "summary.json"), summary | ({"gate": "failed"} if gate and gate.failed else {}))
+    found = evaluation(scored, settings.evaluate.segmenters)
+    write_json(_file(plan, "evaluation.json"), found)
+    write_csv(_file(plan, "evaluation.csv"), table(found))
+    data = report_data(plan, matcher, scored, summary, paired, gate)
     write_text(_file(plan, "report.html"), render_report(data))
     figures = {"segmenters": list(settings.evaluate.segmenters), "paired": paired}
     plan.evaluate.finish(time.monotonic() - started, figures)
@@ -96,21 +121,28 @@ def _metrics(metrics: Mapping[str, Any]) -> dict[str, Any]:
     return {name: interval for name, interval in metrics.items() if not name.startswith("general_")}
 
 
+def forgetting(summary: Mapping[str, Any], limit: float | None) -> Forgetting | None:
+    """The gate on general speech; None without a general set or a limit."""
+    before, after = (summary[system].get("general_cer", {}).get("value") for system in SYSTEMS)
+    if limit is None or before is None or after is None:
+        return None
+    return Forgetting(before, after, limit)
+
+
 def _print_general(summary: Mapping[str, Any]) -> None:
     before, after = (summary[system].get("general_cer") for system in SYSTEMS)
-    if before and after and before["value"]:
-        change = after["value"] / before["value"] - 1
-        note(f"general sentences: CER {before['value']:.3f} -> {after['value']:.3f} ({change:+.1%})")
+    if before and after:
+        note(f"general sentences: CER {before['value']:.3f} -> {after['value']:.3f}")
 
 
 def _file(plan: Plan, name: str) -> Path:
     return plan.evaluate.directory / name
 
 
-def main(settings: PipelineSettings) -> None:
+def main(settings: PipelineSettings, strict: bool = False) -> None:
     """Run this stage of the pipeline."""
-    evaluate(Plan(settings))
+    evaluate(Plan(settings), strict)
 
 
 if __name__ == "__main__":
-    sys.exit(run_job(main, PipelineSettings, __doc__ or ""))
+    sys.exit(run_job(main, PipelineSettings, __doc__ or "", switches=STRICT))

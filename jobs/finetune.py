@@ -5,13 +5,9 @@ same command goes on from the newest one and ends with the same weights as if no
 """
 
 import json
-import os
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,23 +21,26 @@ from harken.config import dump_yaml
 from harken.errors import HarkenError
 from harken.finetuning.export import FACTS, export
 from harken.finetuning.learner import Learner, Progress
+from harken.finetuning.selection import select
 from harken.finetuning.task import AudioRows, FinetuneTask
 from harken.finetuning.workers import Workers
-from harken.records import read_parquet, write_json
+from harken.keywords import load_keywords
+from harken.records import write_json
 from harken.settings import ClusterSettings, PipelineSettings
 from jobs.cli import find_harken_error, run_job
 from jobs.cluster import connect
 from jobs.flow import exclusive
-from jobs.plan import Plan, require
-from jobs.progress import StageProgress, note
+from jobs.judge import test_texts
+from jobs.plan import Plan, Speech, require
+from jobs.progress import note
+from jobs.training_progress import PROGRESS, SECONDS_BETWEEN_NOTES, shown_progress, write_progress
 
 # Lost spot nodes are counted apart by Ray (without a limit); this bounds crashes that would come again.
 MAX_FAILURES = 5
 CHECKPOINTS_KEPT = 2
 
 _FAILURE = "failure.json"
-_PROGRESS = "progress.json"
-_SECONDS_BETWEEN_NOTES = 0.5
+_QUESTIONS_PER_CHECKPOINT = 10
 
 
 def finetune_run(plan: Plan) -> dict[str, Any]:
@@ -55,13 +54,16 @@ def finetune_run(plan: Plan) -> dict[str, Any]:
         record = stage.record()
         note(f"{stage.name}: skipped, {plan.adapted_model()} is there")
         return record
-    require([plan.verdicts, plan.speech.stage, *([plan.replay.stage] if plan.replay else [])])
+    learnt = [stage for run in plan.training for stage in (run.verdicts, run.speech.stage)]
+    mixed = (plan.replay, plan.real, plan.real_dev)
+    require([*learnt, *(speech.stage for speech in mixed if speech)])
     with exclusive(stage):
         stage.begin(dump_yaml(settings))
         started = time.monotonic()
-        facts = finetune(_task(plan), settings.cluster)
+        facts = finetune(finetune_task(plan), settings.cluster)
         record = stage.finish(time.monotonic() - started, {"facts": _readable(facts)})
     note(f"{stage.name}: {facts['steps']} steps, {record['seconds']:.0f} s")
+    note(f"{stage.name}: weights: {record['facts']['weights']}")
     return record
 
 
@@ -75,12 +77,13 @@ def finetune(task: FinetuneTask, cluster: ClusterSettings) -> dict[str, Any]:
     """
     connect(cluster)
     (task.directory / _FAILURE).unlink(missing_ok=True)
-    (task.directory / _PROGRESS).unlink(missing_ok=True)
+    (task.directory / PROGRESS).unlink(missing_ok=True)
     settings = task.settings
     trainer = TorchTrainer(
         train_loop,
         train_loop_config={"task": task},
         torch_config=TorchConfig(backend="nccl" if settings.use_gpu else "gloo"),
+        # A pair of numbers makes the group elastic; what it learns does not depend on how many there are.
         scaling_config=ScalingConfig(num_workers=settings.workers, use_gpu=settings.use_gpu),
         # The same name in the same place is what makes Ray Train resume.
         run_config=RunConfig(
@@ -91,7 +94,7 @@ def finetune(task: FinetuneTask, cluster: ClusterSettings) -> dict[str, Any]:
             logging_config=LoggingConfig(log_level="ERROR"),
         ),
     )
-    with _shown_progress(task):
+    with shown_progress(task):
         try:
             trainer.fit()
         except ray.train.TrainingFailedError as failure:
@@ -100,6 +103,31 @@ def finetune(task: FinetuneTask, cluster: ClusterSettings) -> dict[str, Any]:
         raise HarkenError(*json.loads((task.directory / _FAILURE).read_text(encoding="utf-8")))
     facts: dict[str, Any] = json.loads((task.directory / FACTS).read_text(encoding="utf-8"))
     return facts
+
+
+def finetune_task(plan: Plan) -> FinetuneTask:
+    """What the run's fine-tuning is given."""
+    settings = plan.settings
+    lists = (run.settings.keywords for run in plan.training)
+    keywords = [keyword for own in lists for keyword in load_keywords(own.path, categories=own.categories)]
+    verdicts = (row for run in plan.training for row in run.verdicts.rows(["id", "verdict"]))
+    kept = frozenset(row["id"] for row in verdicts if row["verdict"] == "keep")
+    parts = [part for run in plan.training for part in run.speech.stage.absolute().parts()]
+    return FinetuneTask(
+        # Ray Train's workers run in a folder of their own, where a relative path leads nowhere.
+        model=str(Path(settings.model).absolute()) if Path(settings.model).is_dir() else settings.model,
+        language=settings.decoding.language,
+        directory=plan.finetune.absolute().directory,
+        settings=settings.finetune,
+        synthetic=AudioRows(parts, kept),
+        replay=_rows(plan.replay),
+        real=_rows(plan.real),
+        real_dev=_rows(plan.real_dev),
+        # The union of several runs' lists may hold a term twice.
+        keywords=tuple(dict.fromkeys(keywords)),
+        test_texts=frozenset(test_texts(settings)) if plan.real or plan.real_dev else frozenset(),
+        seed=settings.run.seed,
+    )
 
 
 def train_loop(config: dict[str, Any]) -> None:
@@ -115,14 +143,18 @@ def train_loop(config: dict[str, Any]) -> None:
             learner.restore(Path(folder))
     noted = 0.0
     started, resumed_at = time.monotonic(), learner.done
+    warned = False
     for progress in learner.run():
-        last = progress.step == progress.total_steps
-        if workers.rank == 0 and (last or time.monotonic() - noted > _SECONDS_BETWEEN_NOTES):
+        if workers.rank == 0 and (progress.last or time.monotonic() - noted > SECONDS_BETWEEN_NOTES):
             noted = time.monotonic()
             rate = (progress.step - resumed_at) * task.settings.batch_size / (noted - started)
-            _write_progress(task, progress, resumed_at, rate)
-        if progress.checkpoint_due:
+            write_progress(task, progress, resumed_at, rate)
+        # A node that is about to be taken away gets one checkpoint in time.
+        leaving = _preempted(task, progress)
+        if progress.checkpoint_due or (leaving and not warned):
             _report(learner, workers, progress)
+        warned = warned or leaving
+    select(learner)
     if workers.rank == 0:
         export(learner, task.directory)
 
@@ -144,6 +176,12 @@ def _build(task: FinetuneTask, workers: Workers) -> Learner | None:
     return None if failures.item() else learner
 
 
+def _preempted(task: FinetuneTask, progress: Progress) -> bool:
+    """Whether a worker's node is about to be taken away; all workers ask at the same steps, for it waits for all."""
+    interval = max(1, task.settings.checkpoint_every_steps // _QUESTIONS_PER_CHECKPOINT)
+    return progress.step % interval == 0 and ray.train.get_preemption_info() is not None
+
+
 def _report(learner: Learner, workers: Workers, progress: Progress) -> None:
     metrics = {"step": progress.step, "loss": progress.loss}
     if workers.rank != 0:
@@ -152,57 +190,6 @@ def _report(learner: Learner, workers: Workers, progress: Progress) -> None:
     with tempfile.TemporaryDirectory() as folder:
         learner.save(Path(folder))
         ray.train.report(metrics, checkpoint=Checkpoint.from_directory(folder))
-
-
-def _write_progress(task: FinetuneTask, progress: Progress, resumed_at: int, rate: float) -> None:
-    record = {
-        "step": progress.step,
-        "total_steps": progress.total_steps,
-        "resumed_at": resumed_at,
-        "process": os.getpid(),
-        "loss": progress.loss,
-        "dev_cer": progress.dev_cer,
-        "utterances_per_second": rate,
-    }
-    write_json(task.directory / _PROGRESS, record)
-
-
-@contextmanager
-def _shown_progress(task: FinetuneTask) -> Iterator[None]:
-    """Show the workers' progress in the driver: they write it beside their output, wherever they run."""
-    over = threading.Event()
-    watcher = threading.Thread(target=_watch, args=(task, over), daemon=True)
-    watcher.start()
-    try:
-        yield
-    finally:
-        over.set()
-        watcher.join()
-
-
-def _watch(task: FinetuneTask, over: threading.Event) -> None:
-    path = task.directory / _PROGRESS
-    while not path.exists():
-        if over.wait(_SECONDS_BETWEEN_NOTES):
-            return
-    record = json.loads(path.read_text(encoding="utf-8"))
-    shown = resumed_at = record["resumed_at"]
-    with StageProgress("finetune", total=record["total_steps"], done=resumed_at, unit="steps") as bar:
-        while True:
-            last_look = over.is_set()
-            record = json.loads(path.read_text(encoding="utf-8"))
-            if record["resumed_at"] != resumed_at:
-                resumed_at = record["resumed_at"]
-                note(f"finetune: a worker was lost; going on from step {resumed_at}")
-            detail = f"step {record['step']}, loss {record['loss']:.3f}"
-            if record["dev_cer"] is not None:
-                detail += f", dev CER {record['dev_cer']:.3f}"
-            for _ in range(record["step"] - shown):
-                bar.advance(task.settings.batch_size, detail=detail)
-            shown = max(shown, record["step"])
-            if last_look:
-                return
-            over.wait(_SECONDS_BETWEEN_NOTES)
 
 
 def _explained(failure: Exception, task: FinetuneTask) -> Exception:
@@ -218,29 +205,37 @@ def _explained(failure: Exception, task: FinetuneTask) -> Exception:
     return failure
 
 
-def _task(plan: Plan) -> FinetuneTask:
-    settings = plan.settings
-    verdicts = (row for part in plan.verdicts.parts() for row in read_parquet(part, ["id", "verdict"]))
-    kept = frozenset(row["id"] for row in verdicts if row["verdict"] == "keep")
-    return FinetuneTask(
-        # Ray Train's workers run in a folder of their own, where a relative path leads nowhere.
-        model=str(Path(settings.model).absolute()) if Path(settings.model).is_dir() else settings.model,
-        language=settings.decoding.language,
-        directory=plan.finetune.absolute().directory,
-        settings=settings.finetune,
-        synthetic=AudioRows(plan.speech.stage.absolute().parts(), kept),
-        replay=AudioRows(plan.replay.stage.absolute().parts()) if plan.replay else None,
-        seed=settings.run.seed,
-    )
+def _rows(speech: Speech | None) -> AudioRows | None:
+    return AudioRows(speech.stage.absolute().parts()) if speech else None
 
 
 def _readable(facts: dict[str, Any]) -> dict[str, Any]:
     millions = f"{facts['trainable_parameters'] / 1e6:.2f} M beside {facts['parameters'] / 1e6:.2f} M frozen"
-    readable: dict[str, Any] = {"trainable parameters": millions, "steps": facts["steps"]}
-    readable["utterances"] = f"{facts['train_utterances']} synthetic, {facts['replay_utterances']} general"
-    readable["held out"] = f"{facts['dev_utterances']} synthetic, {facts['dev_replay_utterances']} general"
+    stopped = facts["steps"] < facts["planned_steps"]
+    readable: dict[str, Any] = {
+        "trainable parameters": f"{millions} ({facts['variant']}, {facts['precision']})",
+        "steps": f"{facts['steps']} of {facts['planned_steps']}: no new lowest CER" if stopped else facts["steps"],
+        "utterances": _kinds(facts, ""),
+        "held out": _kinds(facts, "dev_"),
+        "padding": f"{facts['padding']:.0%} of the encoder's input; {facts['padding_unbucketed']:.0%} without buckets",
+        "weights": _weights(facts["taken"]),
+    }
     readable |= {f"left out: {reason}": count for reason, count in facts["left_out"].items()}
     return readable
+
+
+def _kinds(facts: dict[str, Any], prefix: str) -> str:
+    synthetic = facts["dev_utterances" if prefix else "train_utterances"]
+    kinds = {"synthetic": synthetic} | {
+        name: facts[f"{prefix}{kind}_utterances"] for name, kind in (("general", "replay"), ("real", "real"))
+    }
+    return ", ".join(f"{count} {name}" for name, count in kinds.items() if count or name != "real")
+
+
+def _weights(taken: dict[str, Any]) -> str:
+    cers = ", ".join(f"{name} {cer:.3f}" for name, cer in taken["cers"].items())
+    steps = ", ".join(map(str, taken["steps"]))
+    return f"{taken['weights']} (step {steps}); held-out CER: un-tuned {taken['untuned_cer']:.3f}, {cers}"
 
 
 def main(settings: PipelineSettings) -> None:

@@ -3,7 +3,8 @@
 One actor call reads one shard, transforms its rows and commits one Parquet part by an atomic rename. Only a
 small summary travels back, so 100,000 samples cost the driver nothing, and the commit is the checkpoint:
 killing an actor or the driver loses at most the shards in flight, and a rerun makes only what is missing. A row
-that kills its worker is set aside after two tries (`jobs.isolation`).
+that kills its worker is set aside after two tries (`jobs.isolation`); a worker that dies before it is given a row
+ends the stage after three (`jobs.building`).
 """
 
 import fcntl
@@ -22,9 +23,10 @@ from ray.data import ActorPoolStrategy
 from harken.config import dump_yaml
 from harken.errors import HarkenError
 from harken.records import FAILED, Row, write_parquet
-from harken.settings import PipelineSettings
+from harken.settings import PipelineSettings, TranscriptSettings
 from harken.sources import Source
 from harken.stages import Stage, cause
+from jobs.building import build, forget_deaths
 from jobs.cluster import connect
 from jobs.isolation import IsolatedActor, work_in_isolation
 from jobs.progress import StageProgress, note
@@ -37,7 +39,11 @@ class Actor(Protocol):
 
 
 class ShardWorker:
-    """Runs inside a Ray actor: holds one loaded actor and commits one part per call."""
+    """Runs inside a Ray actor: holds one loaded actor and commits one part per call.
+
+    After ``rows_per_process`` rows a child process goes on, and after as many rows the next one: for an actor whose
+    native library loses memory with every row.
+    """
 
     def __init__(
         self,
@@ -46,15 +52,20 @@ class ShardWorker:
         factory: Callable[..., Actor],
         arguments: Mapping[str, Any],
         schema: pa.Schema,
+        rows_per_process: int | None = None,
     ) -> None:
         self.stage, self.source, self.schema = stage, source, schema
+        self.rows_per_process = rows_per_process
+        self.made = 0
+        self.child: IsolatedActor | None = None
         self.factory, self.arguments = factory, arguments
         self.actor: Actor | None = None
-        self.failure: HarkenError | None = None
+        self.failure: Exception | None = None
+        worker = ray.get_runtime_context().get_actor_id() if ray.is_initialized() else None
         try:
-            self.actor = factory(**arguments)
-        except HarkenError as failure:
-            # An exception here would make Ray restart the actor for ever; the first call reports it instead.
+            self.actor = build(factory, arguments, stage, worker) if worker else factory(**arguments)
+        except Exception as failure:
+            # Ray would tell an exception here as the loss of a worker; the first call tells it as what it is.
             self.failure = failure
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, list[Any]]:
@@ -90,7 +101,15 @@ class ShardWorker:
         return {"shard": shard, "rows": len(results), "causes": list(causes), "counts": list(causes.values())}
 
     def make(self, rows: list[Row]) -> list[Row]:
-        """What the actor of this process makes of the rows."""
+        """What the actor makes of the rows, in this process while that may hold it."""
+        if self.rows_per_process and self.made >= self.rows_per_process:
+            self.actor, self.made = None, 0
+            if self.child:
+                self.child.close()
+            self.child = IsolatedActor(self.factory, self.arguments)
+        self.made += len(rows)
+        if self.child:
+            return work_in_isolation(self.child, rows, self.schema)
         if self.actor is None:
             self.actor = self.factory(**self.arguments)
         return self.actor(rows)
@@ -104,7 +123,7 @@ class ShardWorker:
 
 
 def run_stage(
-    settings: PipelineSettings,
+    settings: PipelineSettings | TranscriptSettings,
     stage: Stage,
     source: Source,
     factory: Callable[..., Actor],
@@ -114,14 +133,17 @@ def run_stage(
     workers: int,
     gpus_per_worker: float = 0.0,
     python: Path | None = None,
+    rows_per_process: int | None = None,
 ) -> dict[str, Any]:
     """Bring ``stage`` to completion and return its record (rows, failures by cause, seconds).
 
     A complete stage returns at once without touching Ray; ``workers=0`` runs it in this process. ``python`` is the
     interpreter of another environment for the workers (with the same Ray), for packages that cannot live in this one.
+    ``rows_per_process`` bounds what a leaking library can hold (`ShardWorker`).
 
     Raises:
-        HarkenError: bad input found by an actor, a full disk, or another driver already working on the stage.
+        HarkenError: bad input found by an actor, workers that die while they are built, a full disk, or another
+            driver already working on the stage.
     """
     if stage.complete():
         record = stage.record()
@@ -129,11 +151,12 @@ def run_stage(
         return record
     with exclusive(stage):
         stage.begin(dump_yaml(settings))
+        forget_deaths(stage)
         started = time.monotonic()
         missing = stage.missing()
         if missing:
             with StageProgress(stage.name, total=stage.shards, done=stage.shards - len(missing)) as progress:
-                worker = (stage.absolute(), source, factory, dict(arguments), schema)
+                worker = (stage.absolute(), source, factory, dict(arguments), schema, rows_per_process)
                 if workers:
                     connect(settings.cluster)
                     summaries = _fan_out(missing, worker, min(workers, len(missing)), gpus_per_worker, python)
@@ -169,8 +192,12 @@ def _fan_out(
 
 def _in_process(missing: Sequence[int], worker: tuple[Any, ...]) -> Iterator[dict[str, Any]]:
     shard_worker = ShardWorker(*worker)
-    for shard in missing:
-        yield shard_worker.attempt(shard)
+    try:
+        for shard in missing:
+            yield shard_worker.attempt(shard)
+    finally:
+        if shard_worker.child:
+            shard_worker.child.close()
 
 
 @contextmanager

@@ -51,6 +51,10 @@ class IsolatedActor:
     def __exit__(
         self, kind: type[BaseException] | None, failure: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the child, if there is one; the next call starts another."""
         self._end()
 
     def __call__(self, rows: list[Row]) -> list[Row]:

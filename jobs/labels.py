@@ -6,6 +6,7 @@ the rows again that failed, and no others.
 
 import sys
 from collections import Counter
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from harken.errors import HarkenError
@@ -36,6 +37,13 @@ def write_labels(plan: Plan) -> dict[str, Any]:
     from jobs.flow import run_stage
 
     labels = settings.labels
+    if labels.writer == "given":
+        from actors.given import GivenLabels
+
+        # Finding keywords takes milliseconds a shard; starting actors for it would take longer.
+        return run_stage(
+            settings, plan.labels, plan.label_source, GivenLabels, {"keywords": keywords}, LABEL_SCHEMA, workers=0
+        )
     arguments = {
         "sentences": _seed_sentences(settings, keywords),
         "keywords": keywords,
@@ -93,7 +101,7 @@ def _ask_llm(plan: Plan, keywords: list[Keyword]) -> dict[str, Any]:
 
 def _report_coverage(plan: Plan, keywords: list[Keyword]) -> None:
     goal = plan.settings.labels.coverage_k
-    figures = coverage(list(plan.labels.rows(["keywords", "status"])), keywords, goal)
+    figures = coverage(plan.labels.rows(["keywords", "status"]), keywords, goal)
     write_json(plan.labels.directory / COVERAGE, figures)
     for category, counts in figures.items():
         note(
@@ -113,6 +121,8 @@ def read_seeds(settings: PipelineSettings, keywords: list[Keyword]) -> list[Row]
     matcher = KeywordMatcher(keywords)
     path = settings.labels.seeds
     rows = read_manifest(path)
+    if settings.labels.writer == "given":
+        return rows
     for row in rows:
         if not matcher.find(row["text"]):
             remedy = "It mentions no keyword: add its term to the keyword file or remove the sentence."
@@ -120,7 +130,7 @@ def read_seeds(settings: PipelineSettings, keywords: list[Keyword]) -> list[Row]
     return rows
 
 
-def coverage(rows: list[Row], keywords: list[Keyword], goal: int = 1) -> dict[str, dict[str, Any]]:
+def coverage(rows: Iterable[Row], keywords: list[Keyword], goal: int = 1) -> dict[str, dict[str, Any]]:
     """Mentions per category over good labels: terms, terms mentioned, and the least and most mentions of a term.
 
     ``reached`` counts the terms with at least ``goal`` mentions. A term counts once a label.

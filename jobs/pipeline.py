@@ -10,12 +10,12 @@ import sys
 
 from harken.settings import PipelineSettings
 from jobs.cli import run_job
-from jobs.evaluate import evaluate
+from jobs.evaluate import STRICT, evaluate
 from jobs.plan import Plan
 from jobs.progress import note
 
 
-def main(settings: PipelineSettings) -> None:
+def main(settings: PipelineSettings, strict: bool = False) -> None:
     """Run every stage that is not complete, then print the table and where the report is."""
     plan = Plan(settings)
     stages = plan.stages()
@@ -25,7 +25,7 @@ def main(settings: PipelineSettings) -> None:
             note(f"{stage.name}: skipped")
     else:
         _run(plan)
-    evaluate(plan)
+    evaluate(plan, strict)
 
 
 def _run(plan: Plan) -> None:
@@ -46,4 +46,4 @@ def _run(plan: Plan) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(run_job(main, PipelineSettings, __doc__ or ""))
+    sys.exit(run_job(main, PipelineSettings, __doc__ or "", switches=STRICT))

@@ -7,6 +7,7 @@ from pathlib import Path
 from harken.errors import HarkenError
 from harken.keywords import load_keywords
 from harken.model_folder import locate_model
+from harken.portraits.known import known_labels
 from harken.records import read_manifest
 from harken.settings import PipelineSettings
 from jobs.labels import read_seeds
@@ -21,15 +22,20 @@ def preflight(settings: PipelineSettings) -> None:
     """Raise the first problem found in the configuration's inputs, cheapest checks first.
 
     Raises:
-        HarkenError: a broken keyword, seed, pronunciation or test file, an unknown voice, a model folder that is
-            not a Whisper, a relative output folder inside a packaged Ray job, or too little disk space.
+        HarkenError: a broken keyword, seed, pronunciation, label, product, test or noise file, an unknown voice, a
+            model folder that is no Whisper, a HanLP folder that does not load, a relative output folder inside a
+            packaged Ray job, or too little disk.
     """
     _check_output(settings)
     keywords = load_keywords(settings.keywords.path, categories=settings.keywords.categories)
     read_seeds(settings, keywords)
     _check_manifests(settings)
+    if settings.portraits:
+        known_labels(settings.keywords, settings.portraits)
     _check_voices(settings)
+    _check_segmenters(settings)
     locate_model(settings.model)
+    _check_judge(settings)
     _check_disk(settings)
 
 
@@ -42,8 +48,9 @@ def _check_output(settings: PipelineSettings) -> None:
 
 
 def _check_manifests(settings: PipelineSettings) -> None:
-    evaluate = settings.evaluate
-    for path in (settings.finetune.replay.manifest, evaluate.domain, evaluate.general):
+    evaluate, finetune = settings.evaluate, settings.finetune
+    learnt = (finetune.replay.manifest, finetune.real.manifest, finetune.real.dev)
+    for path in (*learnt, evaluate.domain, evaluate.general):
         if path is None:
             continue
         for row in read_manifest(path):
@@ -53,8 +60,9 @@ def _check_manifests(settings: PipelineSettings) -> None:
 
 
 def _check_voices(settings: PipelineSettings) -> None:
+    from actors.augmenter import Augmenter
     from actors.pronunciation import load_pronunciations
-    from actors.tts.backends import build_synthesizer, check_voices
+    from actors.tts.backends import build_synthesizer, check_phonemes, check_voices
 
     chattts = settings.speech.chattts
     if chattts and chattts.python and not os.access(chattts.python, os.X_OK):
@@ -62,10 +70,31 @@ def _check_voices(settings: PipelineSettings) -> None:
         remedy = "It is no program here: give the interpreter of ChatTTS's environment, the same path on every node."
         raise HarkenError("speech.chattts.python", str(chattts.python), remedy)
     synthesizer = build_synthesizer(settings.speech)
-    for voices in (settings.speech.voices, settings.evaluate.voices):
+    lexicon = settings.keywords.pronunciations
+    pronunciations = load_pronunciations(lexicon) if lexicon else {}
+    real = settings.finetune.real.voices
+    for voices in (settings.speech.voices, settings.evaluate.voices, *([real] if real else [])):
         check_voices(synthesizer, voices)
-    if settings.keywords.pronunciations:
-        load_pronunciations(settings.keywords.pronunciations)
+        check_phonemes(synthesizer, settings.speech, voices, pronunciations)
+        Augmenter(voices.augmentation).check()
+
+
+def _check_segmenters(settings: PipelineSettings) -> None:
+    evaluate = settings.evaluate
+    if evaluate.hanlp_model:
+        from harken.metrics import load_segmenters
+
+        load_segmenters(evaluate.segmenters, evaluate.hanlp_model)
+
+
+def _check_judge(settings: PipelineSettings) -> None:
+    from actors.phonetics import Phonetics
+    from jobs.judge import phonetic_language
+
+    if settings.judge.second and settings.judge.second.model:
+        locate_model(settings.judge.second.model)
+    if settings.judge.method == "carrier":
+        Phonetics(phonetic_language(settings.decoding.language))
 
 
 def _check_disk(settings: PipelineSettings) -> None:

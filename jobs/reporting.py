@@ -5,35 +5,44 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+from actors.augmenter import kinds
 from harken.config import dump_yaml
+from harken.forgetting import Forgetting
 from harken.keywords import KeywordMatcher, load_keywords
 from harken.provenance import provenance
 from harken.records import OK, Row, generator, read_manifest, read_parquet
 from harken.report.data import (
     CategoryCoverage,
+    CategoryF1,
     CategoryRecall,
     CategoryRetention,
     CurvePoint,
+    Customer,
     GeneralCheck,
     Hypothesis,
     JudgeReport,
     LabelReport,
     LabelRow,
+    PortraitReport,
     ReportData,
     Span,
     SpeechReport,
     StageRun,
+    SuggestedProduct,
     TrainingReport,
     Utterance,
 )
+from harken.report.measures import LABEL_RATES
 from harken.settings import PipelineSettings
 from harken.stages import Stage, cause
 from jobs.labels import coverage
-from jobs.plan import Plan
+from jobs.plan import SYSTEMS, Plan
+from jobs.planted import check
 from jobs.scoring import Scores
 
 # More labels than a person reads; the Parquet holds them all.
 LABELS_SHOWN = 200
+CUSTOMERS_SHOWN = 12
 
 
 def report_data(
@@ -42,6 +51,7 @@ def report_data(
     scored: Mapping[str, Scores],
     summary: Mapping[str, Mapping[str, Any]],
     paired: Mapping[str, Any],
+    gate: Forgetting | None = None,
 ) -> ReportData:
     """Everything the run left, as the report wants it."""
     settings = plan.settings
@@ -59,10 +69,12 @@ def report_data(
             systems=general.intervals,
             paired=general.paired,
             utterances=len(general.utterances),
+            gate=gate,
         )
         if general
         else None,
         recalls=[CategoryRecall(category, *figures) for category, figures in domain.recall_by_category().items()],
+        portraits=_portraits(plan),
         utterances=_utterances(settings, matcher, domain),
         labels=_labels(plan, matcher),
         speech=_speech(plan),
@@ -79,7 +91,10 @@ def report_data(
 def _utterances(settings: PipelineSettings, matcher: KeywordMatcher, domain: Scores) -> list[Utterance]:
     rows = domain.rows()
     count = min(settings.evaluate.audio_samples, len(rows))
-    audible = set(generator("report", settings.run.seed).sample(range(len(rows)), count))
+    drawn = set(generator("report", settings.run.seed).sample(range(len(rows)), count))
+    last = domain.systems[-1]
+    by_rate = sorted(range(len(rows)), key=lambda place: rows[place][f"{last}_cer"] or 0.0, reverse=True)
+    worst = set(by_rate[: settings.evaluate.worst_samples])
     return [
         Utterance(
             id=row["id"],
@@ -91,7 +106,8 @@ def _utterances(settings: PipelineSettings, matcher: KeywordMatcher, domain: Sco
             spans=_spans(matcher, row["reference"]),
             speaker=row["speaker"],
             seconds=row["duration"],
-            audio=domain.utterances[place]["audio"] if place in audible else None,
+            audio=domain.utterances[place]["audio"] if place in drawn | worst else None,
+            worst=place in worst,
         )
         for place, row in enumerate(rows)
     ]
@@ -132,6 +148,44 @@ def _labels(plan: Plan, matcher: KeywordMatcher) -> LabelReport:
     )
 
 
+def _portraits(plan: Plan) -> PortraitReport | None:
+    if plan.portraits is None:
+        return None
+    record = plan.portraits.record()
+    rates: dict[str, dict[str, Any]] = record["rates"]
+    shown = SYSTEMS[-1]
+    heard = [row for row in plan.portraits.rows() if row["system"] == shown]
+    drawn = generator("portraits", plan.settings.run.seed).sample(heard, min(CUSTOMERS_SHOWN, len(heard)))
+    spelled = record.get("spelled")
+    return PortraitReport(
+        systems={system: {name: rates[system][name] for name in LABEL_RATES} for system in rates},
+        paired={system: {name: found[name] for name in LABEL_RATES} for system, found in record["paired"].items()},
+        categories=[
+            CategoryF1(category, labels, {system: found[f"f1.{category}"]["value"] for system, found in rates.items()})
+            for category, labels in record["support"].items()
+        ],
+        spelled_f1={system: found["f1"]["value"] for system, found in spelled.items()} if spelled else None,
+        system=shown,
+        customers=[_customer(row) for row in drawn],
+        total=len(heard),
+    )
+
+
+def _customer(row: Row) -> Customer:
+    return Customer(
+        id=row["id"],
+        text=row["text"],
+        spans=[Span(mention["start"], mention["end"], mention["category"]) for mention in row["mentions"]],
+        refused=[label for _, labels in row["refused"] for label in labels],
+        suggestions=[
+            SuggestedProduct(
+                found["product"], found["name"], found["score"], [cause["label"] for cause in found["causes"]]
+            )
+            for found in row["suggestions"]
+        ],
+    )
+
+
 def _label_audio(plan: Plan) -> dict[str, bytes]:
     # From the first part only: reading the audio of 100,000 rows to play a dozen would take minutes.
     rows = [row for row in read_parquet(plan.speech.stage.part(0), ["id", "audio"]) if row["audio"]]
@@ -142,11 +196,11 @@ def _speech(plan: Plan) -> SpeechReport:
     rows = [
         row for row in plan.speech.stage.rows(["duration", "speaker", "augmentation", "status"]) if row["status"] == OK
     ]
-    kinds = Counter(kind for row in rows for kind in json.loads(row["augmentation"] or "{}"))
+    augmentation = Counter(kind for row in rows for kind in kinds(json.loads(row["augmentation"] or "{}")))
     return SpeechReport(
         durations=[row["duration"] for row in rows],
         voices=dict(Counter(row["speaker"] for row in rows).most_common()),
-        augmentation={kind: count for kind, count in kinds.most_common() if kind != "noise_colour"},
+        augmentation=dict(augmentation.most_common()),
     )
 
 
@@ -156,6 +210,9 @@ def _judge(plan: Plan) -> JudgeReport:
     before, after = (_mentions(labels, chosen) for chosen in (rows, [row for row in rows if row["verdict"] == "keep"]))
     return JudgeReport(
         cers=[row["cer"] for row in rows if row["cer"] is not None],
+        carrier_cers=[row["carrier_cer"] for row in rows if row["carrier_cer"] is not None],
+        method=plan.settings.judge.method,
+        check=check(plan),
         threshold=plan.settings.judge.threshold,
         kept=sum(row["verdict"] == "keep" for row in rows),
         rejected=dict(Counter(cause(row["reason"]) for row in rows if row["verdict"] != "keep").most_common()),
@@ -170,7 +227,9 @@ def _mentions(labels: Mapping[str, Row], rows: list[Row]) -> Counter[str]:
 def _training(plan: Plan) -> TrainingReport:
     record = plan.finetune.record()
     curve = json.loads((plan.finetune.directory / "curve.json").read_text(encoding="utf-8"))
-    points = [CurvePoint(point["step"], point.get("train_loss"), point.get("dev_cer")) for point in curve]
+    # Real rows say more than synthetic ones, where there are any.
+    cers = [point.get("dev_real_cer", point.get("dev_cer")) for point in curve]
+    points = [CurvePoint(point["step"], point.get("train_loss"), cer) for point, cer in zip(curve, cers, strict=True)]
     return TrainingReport(points, {name: str(value) for name, value in record["facts"].items()})
 
 
@@ -187,7 +246,10 @@ def _stage_run(stage: Stage) -> StageRun:
 
 def _notes(settings: PipelineSettings) -> list[str]:
     notes = []
-    if "hanlp" not in settings.evaluate.segmenters:
+    if "hanlp" in settings.evaluate.segmenters:
+        model = settings.evaluate.hanlp_model
+        notes.append(f"IER is the mean over the segmenters {' and '.join(settings.evaluate.segmenters)} ({model}).")
+    else:
         notes.append("IER is the mean over segmenters; this run used jieba only (the paper used jieba and HanLP).")
     if settings.model == "models/nano":
         notes.append("The embedded nano-Whisper understands synthetic speech only: read trends, not absolute rates.")

@@ -1,6 +1,9 @@
 """Score hypotheses against references.
 
-python -m jobs.score --references R.jsonl --hypotheses H.jsonl --keywords K.csv
+python -m jobs.score --references R.jsonl --hypotheses H.jsonl --keywords K.csv [--against OTHER.jsonl]
+
+With --against, also tell how much better or worse H is than another system's hypotheses of the same references, with
+the 95% interval and the p-value of the paired bootstrap over utterances.
 
 Manifests hold one {"id": ..., "text": ...} a line, keyword lists the columns term,category. Needs no model, no Ray.
 """
@@ -11,11 +14,12 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from harken.errors import HarkenError
 from harken.keywords import KeywordMatcher, load_keywords
 from harken.metrics import (
+    Difference,
     UtteranceAnalysis,
     UtteranceScore,
     aggregate,
@@ -26,24 +30,20 @@ from harken.metrics import (
     keyword_recall_by_category,
     load_segmenters,
     mean_over_utterances,
+    paired_bootstrap,
 )
+from jobs.transcripts import read_texts, require_ids
 
 BAD_INPUT = 2
 SEED = 0
-
-
-class Line(NamedTuple):
-    """The text of a manifest's line, and the line's number."""
-
-    text: str
-    number: int
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Score and print; returns the exit code: 0 done, 2 bad input."""
     options = _parser().parse_args(arguments)
     try:
-        analyses = _analyse(options)
+        analyses = _analyse(options, options.hypotheses)
+        others = _analyse(options, options.against) if options.against else None
     except HarkenError as error:
         print(f"error: {error}", file=sys.stderr)
         return BAD_INPUT
@@ -51,9 +51,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # A terminal that cannot show a character must not end the run.
         sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
         if options.json:
-            print(json.dumps(summarise(analyses, options.explain), allow_nan=False))
+            print(json.dumps(summarise(analyses, options.explain, others), allow_nan=False))
         else:
-            print(_render(analyses, options.explain), end="")
+            print(_render(analyses, options.explain, others), end="")
         sys.stdout.flush()
     except BrokenPipeError:
         # `| head` closed the pipe; without this the interpreter complains when it flushes at exit.
@@ -61,8 +61,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def summarise(analyses: Mapping[str, UtteranceAnalysis], explained: bool = False) -> dict[str, Any]:
-    """What ``--json`` prints: every metric as a plain number (null where there is nothing to count) and the parts."""
+def summarise(
+    analyses: Mapping[str, UtteranceAnalysis],
+    explained: bool = False,
+    others: Mapping[str, UtteranceAnalysis] | None = None,
+) -> dict[str, Any]:
+    """What ``--json`` prints: every metric as a plain number (null where there is nothing to count) and the parts.
+
+    With the analyses of another system, ``difference`` holds every metric less the other's: value, low, high, p.
+    """
     scores = [analysis.score() for analysis in analyses.values()]
     means = mean_over_utterances(scores)
     summary: dict[str, Any] = {
@@ -73,64 +80,28 @@ def summarise(analyses: Mapping[str, UtteranceAnalysis], explained: bool = False
         "segmenters": list(ier_by_segmenter(scores)),
         "utterances": len(scores),
     }
+    if others:
+        summary["difference"] = compare(others, analyses)
     if explained:
         summary["explanations"] = {name: explain(analysis) for name, analysis in analyses.items()}
     return summary
 
 
-def read_texts(path: Path) -> dict[str, Line]:
-    """The texts of a manifest by id; an empty text is silence.
-
-    Raises:
-        HarkenError: the file is missing, not UTF-8 or without rows; or a line (named) is no JSON object, lacks
-            ``id`` or ``text``, or repeats an id.
-    """
-    texts: dict[str, Line] = {}
-    try:
-        lines = path.read_bytes().removeprefix(b"\xef\xbb\xbf").split(b"\n")
-    except OSError as failure:
-        remedy = f"It cannot be read ({failure.strerror}): give a JSONL file."
-        raise HarkenError("manifest", str(path), remedy) from None
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        identity, text = _read_line(line, f"{path}, line {number}")
-        if identity in texts:
-            remedy = f"The id is already on line {texts[identity].number}: ids are unique."
-            raise HarkenError(f"{path}, line {number}", identity, remedy)
-        texts[identity] = Line(text, number)
-    if not texts:
-        raise HarkenError("manifest", str(path), 'It has no rows: write one {"id": ..., "text": ...} a line.')
-    return texts
+def compare(before: Mapping[str, UtteranceAnalysis], after: Mapping[str, UtteranceAnalysis]) -> dict[str, Difference]:
+    """``after`` minus ``before`` in every metric over the same resampled utterances; both hold the same ids."""
+    return paired_bootstrap(
+        [before[identity].score() for identity in after], [after[identity].score() for identity in after], seed=SEED
+    )
 
 
-def _read_line(line: bytes, place: str) -> tuple[str, str]:
-    shown = line[:80].decode("utf-8", "replace").strip()
-    try:
-        row = json.loads(line.decode("utf-8"))
-    except UnicodeDecodeError as failure:
-        raise HarkenError(place, shown, f"It is not UTF-8 ({failure.reason}): save the file as UTF-8.") from None
-    except (json.JSONDecodeError, RecursionError) as failure:
-        raise HarkenError(place, shown, f'It is not JSON ({failure}): write {{"id": ..., "text": ...}}.') from None
-    if not isinstance(row, dict):
-        raise HarkenError(place, shown, 'It is not a JSON object: write {"id": ..., "text": ...}.')
-    for field in ("id", "text"):
-        if field not in row:
-            raise HarkenError(place, shown, f"The field {field!r} is missing: add it.")
-    identity, text = row["id"], row["text"]
-    if isinstance(identity, bool) or not isinstance(identity, str | int) or identity == "":
-        raise HarkenError(f"{place}, id", identity, "Give a non-empty string or an integer.")
-    if not isinstance(text, str):
-        raise HarkenError(f"{place}, text", text, 'Give a string, "" where nothing was said or heard.')
-    return str(identity), text
-
-
-def _analyse(options: argparse.Namespace) -> dict[str, UtteranceAnalysis]:
-    names = [name.strip() for name in options.segmenters.split(",") if name.strip()]
+def _analyse(options: argparse.Namespace, path: Path) -> dict[str, UtteranceAnalysis]:
+    joined = "jieba,hanlp" if options.hanlp_model else "jieba"
+    chosen = joined if options.segmenters is None else options.segmenters
+    names = [name.strip() for name in chosen.split(",") if name.strip()]
     matcher = KeywordMatcher(load_keywords(options.keywords))
-    references, hypotheses = read_texts(options.references), read_texts(options.hypotheses)
-    _require_ids(options.hypotheses, hypotheses, "hypothesis", options.references, references)
-    _require_ids(options.references, references, "reference", options.hypotheses, hypotheses)
+    references, hypotheses = read_texts(options.references), read_texts(path)
+    require_ids(path, hypotheses, "hypothesis", options.references, references)
+    require_ids(options.references, references, "reference", path, hypotheses)
     segmenters = load_segmenters(names, options.hanlp_model)
     return {
         identity: analyse_utterance(
@@ -145,15 +116,9 @@ def _analyse(options: argparse.Namespace) -> dict[str, UtteranceAnalysis]:
     }
 
 
-def _require_ids(path: Path, texts: Mapping[str, Line], role: str, other: Path, wanted: Mapping[str, Line]) -> None:
-    missing = [identity for identity in wanted if identity not in texts]
-    if missing:
-        remedy = f"{other} has it on line {wanted[missing[0]].number}"
-        remedy += f" ({len(missing)} such ids)" if len(missing) > 1 else ""
-        raise HarkenError(f"{path} has no {role} for the id", missing[0], f"{remedy}: both files need the same ids.")
-
-
-def _render(analyses: Mapping[str, UtteranceAnalysis], explained: bool) -> str:
+def _render(
+    analyses: Mapping[str, UtteranceAnalysis], explained: bool, others: Mapping[str, UtteranceAnalysis] | None
+) -> str:
     from rich.console import Console
 
     # Texts may contain what rich would take for markup.
@@ -163,6 +128,8 @@ def _render(analyses: Mapping[str, UtteranceAnalysis], explained: bool) -> str:
             for identity, analysis in analyses.items():
                 _print_explanation(console, identity, analysis)
         _print_scores(console, [analysis.score() for analysis in analyses.values()])
+        if others:
+            _print_differences(console, compare(others, analyses))
     return capture.get()
 
 
@@ -191,15 +158,27 @@ def _print_scores(console: Any, scores: Sequence[UtteranceScore]) -> None:
     table = _table("IER: wrong/units", "segmenter", "IER", "words", "characters", "keywords", "inserted between")
     for segmenter, parts in ier_by_segmenter(scores).items():
         errors, units, retyped = parts["errors"], parts["units"], parts["retyped"]
-        words, single = f"{errors['W']}/{units['W'] - retyped}", f"{errors['C']}/{units['C'] + retyped}"
-        keywords = f"{errors['S']}/{units['S']}"
-        table.add_row(segmenter, _number(parts["ier"]), words, single, keywords, str(parts["insertions"]))
+        counted = {"W": units["W"] - retyped, "C": units["C"] + retyped, "S": units["S"]}
+        by_class = [f"{_number(parts['rates'][kind])}  {errors[kind]}/{counted[kind]}" for kind in counted]
+        table.add_row(segmenter, _number(parts["ier"]), *by_class, str(parts["insertions"]))
     console.print(table)
     console.print("A wrong word of which one character was heard counts as a character.\n")
 
     table = _table("Keyword recall by category", "category", "recall", "right/mentions")
     for category, recall in keyword_recall_by_category(scores).items():
         table.add_row(category, _number(recall["recall"]), f"{recall['right']}/{recall['mentions']}")
+    console.print(table)
+
+
+def _print_differences(console: Any, differences: Mapping[str, Difference]) -> None:
+    table = _table("Difference: hypotheses less --against", "metric", "difference", "95% interval", "p", "")
+    for name, found in differences.items():
+        low, high = found["low"], found["high"]
+        if low is None or high is None:
+            table.add_row(name, _signed(found["value"]), "–", "–", "")
+            continue
+        verdict = "significant" if low > 0 or high < 0 else "may be chance"
+        table.add_row(name, _signed(found["value"]), f"{low:+.4f} to {high:+.4f}", _number(found["p"]), verdict)
     console.print(table)
 
 
@@ -216,6 +195,10 @@ def _number(value: float | None) -> str:
     return "–" if value is None else f"{value:.4f}"
 
 
+def _signed(value: float | None) -> str:
+    return "–" if value is None else f"{value:+.4f}"
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m jobs.score", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -223,10 +206,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--references", type=Path, required=True, help="what was said (JSONL)")
     parser.add_argument("--hypotheses", type=Path, required=True, help="what was recognised (JSONL, the same ids)")
     parser.add_argument("--keywords", type=Path, required=True, help="keyword list (CSV: term,category)")
+    parser.add_argument("--against", type=Path, help="another system's hypotheses to compare with (JSONL)")
     parser.add_argument(
-        "--segmenters", default="jieba", help="for the IER: jieba, hanlp or jieba,hanlp (default: jieba)"
+        "--segmenters", help="for the IER: jieba, hanlp or jieba,hanlp (default: jieba, and hanlp with a model)"
     )
-    parser.add_argument("--hanlp-model", type=Path, help="folder of a saved HanLP tokenizer")
+    parser.add_argument("--hanlp-model", type=Path, help="folder of a saved HanLP tokenizer, which joins jieba")
     parser.add_argument("--itn", action="store_true", help="write Chinese numerals as digits first (二十 is 20)")
     parser.add_argument("--fold-accents", action="store_true", help="take hermès and hermes for the same")
     parser.add_argument("--json", action="store_true", help="print one JSON object")

@@ -9,11 +9,12 @@ import pyarrow as pa
 
 from harken.keywords import KeywordMatcher
 from harken.metrics import (
+    Resampling,
     UtteranceAnalysis,
-    bootstrap,
+    UtteranceScore,
+    ier_by_segmenter,
     keyword_recall_by_category,
     load_segmenters,
-    paired_bootstrap,
 )
 from harken.metrics.utterance import analyse_utterance
 from harken.records import OK, Row
@@ -62,21 +63,35 @@ class Scores:
         return list(self.analyses)
 
     @cached_property
-    def _scores(self) -> dict[str, list[Any]]:
+    def _scores(self) -> dict[str, list[UtteranceScore]]:
         return {system: [analysis.score() for analysis in found] for system, found in self.analyses.items()}
+
+    @cached_property
+    def _resampled(self) -> dict[str, Resampling]:
+        return {system: Resampling.of(scores, self.samples, self.seed) for system, scores in self._scores.items()}
 
     @cached_property
     def intervals(self) -> dict[str, Figures]:
         """``{system: {metric: {"value", "low", "high"}}}``, 95% bootstrap over utterances."""
-        return {system: _plain(bootstrap(scores, self.samples, self.seed)) for system, scores in self._scores.items()}
+        return {system: _plain(resampled.intervals()) for system, resampled in self._resampled.items()}
 
     @cached_property
     def paired(self) -> dict[str, Figures]:
         """Differences to the first system over the same resampled utterances."""
         first, *others = self.systems
+        return {system: self.difference(first, system) for system in others}
+
+    def difference(self, before: str, after: str) -> Figures:
+        """``after`` minus ``before`` in every metric: value, low, high and p, over the same resampled utterances."""
+        return _plain(self._resampled[before].difference(self._resampled[after]))
+
+    def figures(self, system: str) -> dict[str, Any]:
+        """All that is known of a system as plain values: metrics with intervals, IER by class, recall by category."""
+        scores = self._scores[system]
         return {
-            system: _plain(paired_bootstrap(self._scores[first], self._scores[system], self.samples, self.seed))
-            for system in others
+            "metrics": self.intervals[system],
+            "ier_by_segmenter": ier_by_segmenter(scores),
+            "keyword_recall_by_category": keyword_recall_by_category(scores),
         }
 
     def recall_by_category(self) -> dict[str, tuple[int, dict[str, float | None]]]:

@@ -25,6 +25,7 @@ def speak(settings: PipelineSettings, speech: Speech) -> dict[str, Any]:
     """Bring one speech stage to completion; returns its record."""
     from actors.pronunciation import load_pronunciations
     from actors.speaker import SPEECH_SCHEMA, Speaker
+    from actors.tts.backends import utterances_per_process
     from jobs.flow import run_stage
 
     lexicon = settings.keywords.pronunciations
@@ -44,6 +45,7 @@ def speak(settings: PipelineSettings, speech: Speech) -> dict[str, Any]:
         workers=settings.speech.workers,
         gpus_per_worker=settings.speech.gpus_per_worker,
         python=chattts.python if chattts else None,
+        rows_per_process=utterances_per_process(settings.speech),
     )
 
 

@@ -24,3 +24,18 @@ class Fragile:
                     (self.tries / f"{known}-{row['index']}").touch()
                     os.kill(os.getpid(), signal.SIGSEGV)
         return [row | {"process": os.getpid(), "status": OK, "error": None} for row in rows]
+
+
+class Unbuildable:
+    """Dies while it is built, or raises; a file per try tells how often. ``deaths``: only that many times."""
+
+    def __init__(self, tries: str, raises: bool = False, deaths: int | None = None) -> None:
+        known = len(list(Path(tries).iterdir()))
+        (Path(tries) / f"{known}-built-in-{os.getpid()}").touch()
+        if raises:
+            raise ValueError("weights of another model")
+        if deaths is None or known < deaths:
+            os.kill(os.getpid(), signal.SIGSEGV)
+
+    def __call__(self, rows: list[Row]) -> list[Row]:
+        return [row | {"process": os.getpid(), "status": OK, "error": None} for row in rows]

@@ -23,7 +23,7 @@ from requirements import lock
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 ROOMS = ("harken", "compression", "actors", "jobs", "serve")
-FOLDERS = (*ROOMS, "configs", "examples", "models", "requirements", "tests")
+FOLDERS = (*ROOMS, "benchmarks", "configs", "examples", "models", "requirements", "tests")
 LONGEST_FILE = 400
 
 # Spelled in pieces, so that this file does not contain what it forbids.
@@ -94,11 +94,13 @@ def test_import_contracts_are_checked_and_hold() -> None:
     assert "2 kept, 0 broken" in checked.stdout
 
 
-@pytest.mark.parametrize("folders", [ROOMS, ("requirements", "tests")], ids=["rooms", "tests"])
+@pytest.mark.parametrize("folders", [ROOMS, ("benchmarks", "requirements", "tests")], ids=["rooms", "tests"])
 def test_every_import_is_declared(folders: tuple[str, ...]) -> None:
     extras = set(PROJECT["optional-dependencies"]) - ({"dev"} if folders == ROOMS else set())
     distributions = metadata.packages_distributions()
-    foreign = set(imports(*folders)) - set(sys.stdlib_module_names) - set(ROOMS) - {"requirements", "tests"}
+    foreign = (
+        set(imports(*folders)) - set(sys.stdlib_module_names) - set(ROOMS) - {"benchmarks", "requirements", "tests"}
+    )
     unknown = {
         name
         for name in foreign

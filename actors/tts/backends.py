@@ -1,8 +1,10 @@
 """Which synthesizer the settings name, and whether it can do what they ask; a backend is imported when chosen."""
 
 import difflib
+from collections.abc import Mapping, Sequence
 
-from actors.tts.interface import Capabilities, Synthesizer
+from actors.tts.interface import Capabilities, SpeechRequest, Synthesizer
+from actors.tts.phonemes import groups
 from harken.audio import SAMPLE_RATE
 from harken.errors import HarkenError
 from harken.speech_settings import SpeechSettings, VoiceSettings
@@ -37,6 +39,15 @@ def _build(speech: SpeechSettings) -> Synthesizer:
     return EspeakSynthesizer(SAMPLE_RATE)
 
 
+def utterances_per_process(speech: SpeechSettings) -> int | None:
+    """After how many utterances a process should be given up, for a backend that loses memory with each."""
+    if speech.backend != "espeak":
+        return None
+    from actors.tts.espeak import UTTERANCES_PER_PROCESS
+
+    return UTTERANCES_PER_PROCESS
+
+
 def check_language(capabilities: Capabilities, speech: SpeechSettings) -> None:
     """Raise the error that names a language the backend does not speak."""
     known = capabilities.languages
@@ -64,3 +75,24 @@ def check_voices(synthesizer: Synthesizer, voices: VoiceSettings) -> None:
             raise HarkenError(f"voices.{option}", value, remedy)
     if voices.accents and "accent" not in capabilities.adjusts:
         raise HarkenError("voices.accents", voices.accents, "The backend takes no accent: leave voices.accents out.")
+
+
+def check_phonemes(
+    synthesizer: Synthesizer,
+    speech: SpeechSettings,
+    voices: VoiceSettings,
+    pronunciations: Mapping[str, Sequence[str]],
+) -> None:
+    """Raise the error that names the first term, reading and backend that cannot read its phonemes."""
+    able = "phoneme" in synthesizer.capabilities().control
+    for term, reading in ((term, reading) for term, readings in pronunciations.items() for reading in readings):
+        found = groups(reading)
+        if found and not able:
+            remedy = f"The backend {speech.backend} reads no phonemes: spell the reading in letters."
+            raise HarkenError(f"pronunciation of {term!r}", reading, remedy)
+        for speaker in voices.speakers if found else ():
+            request = SpeechRequest(term, term, " ".join(found), speaker)
+            left_out = synthesizer.unreadable(request)
+            if left_out:
+                remedy = f"The backend {speech.backend} does not know all of its phonemes in the voice {speaker}."
+                raise HarkenError(f"pronunciation of {term!r}", left_out[0], remedy)

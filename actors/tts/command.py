@@ -44,9 +44,10 @@ class CommandSynthesizer(ServedModel):
 
     def capabilities(self) -> Capabilities:
         settings = self.settings
+        control = {"preset": "speaker" in self._uses, "phoneme": settings.phonemes}
         return Capabilities(
             languages=frozenset(settings.languages),
-            control=frozenset({"preset"} if "speaker" in self._uses else ()),
+            control=frozenset(name for name, has in control.items() if has),
             per_row_speaker="speaker" in self._uses,
             per_row_seed="seed" in self._uses,
             sample_rate=0,

@@ -1,8 +1,10 @@
 """espeak-ng from the `espeakng-loader` wheel, called in-process: many voices, no network, the same bytes every time.
 
 A voice name is espeak's own `LANGUAGE` or `LANGUAGE+VARIANT` ("cmn+f2", "en-us+m3"). The Mandarin voice reads Latin
-words as English. `SpeechRequest.rate` 1.0 is 175 words per minute; `pitch` is in semitones (at most 8.5 to each
-side: espeak's own scale ends there); `style` takes `range` (0..99, how lively the intonation is) and `volume` (0..200).
+words as English. Phonemes are espeak's own mnemonics (``espeak-ng -x`` prints them), those of the voice's language
+until ``_^_en`` and a space switch to another's. `SpeechRequest.rate` 1.0 is 175 words per minute; `pitch` is in
+semitones (at most 8.5 to each side: espeak's own scale ends there); `style` takes `range` (0..99, how lively the
+intonation is) and `volume` (0..200).
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ import numpy as np
 import soxr
 
 from actors.tts.interface import Capabilities, Licence, SpeechRequest, SpeechResult
+from actors.tts.phonemes import groups, outside
 from harken.errors import HarkenError
 
 ENGINE_RATE = 22_050
@@ -49,8 +52,16 @@ _RATE, _VOLUME, _PITCH, _RANGE = 1, 2, 3, 4  # espeak_PARAMETER
 _AUDIO_OUTPUT_SYNCHRONOUS = 2
 _INITIALIZE_DONT_EXIT = 0x8000
 _CHARS_UTF8 = 1
+_PHONEMES = 0x100
+_SWITCH = "_^_"
+_TWO_MORE_SYLLABLES = "|mama"
+# They last 0.18 seconds or more; without them two readings of one word differ by a millisecond.
+_THEIR_SAMPLES = ENGINE_RATE // 10
 # espeak keeps its data path in a fixed buffer of 160 bytes and reads past it silently.
 _LONGEST_DATA_PATH = 150
+# espeak-ng 1.52.0 never frees the dictionary of a text's second language: about 185 KB an utterance that mixes two,
+# because every utterance has a library of its own (see `Engine`). After so many a process is given up.
+UTTERANCES_PER_PROCESS = 1000
 # The library has global state: one engine at a time in a process.
 _ENGINE_LOCK = threading.RLock()
 
@@ -168,14 +179,19 @@ class Engine:
         pitch: int = 50,
         pitch_range: int = 50,
         volume: int = 100,
+        phonemes: bool = False,
     ) -> np.ndarray:
-        """`text` in `voice` as float32 mono at 22,050 Hz, shape (samples,); empty when there is nothing to read."""
+        """`text` in `voice` as float32 mono at 22,050 Hz, shape (samples,); empty when there is nothing to read.
+
+        With `phonemes`, what stands between double brackets is read as such.
+        """
         self._use_voice(voice)
         for name, value in ((_RATE, words_per_minute), (_PITCH, pitch), (_RANGE, pitch_range), (_VOLUME, volume)):
             self._library.espeak_SetParameter(name, int(value), 0)
         self._chunks.clear()
         encoded = text.encode()
-        status = self._library.espeak_Synth(encoded, len(encoded) + 1, 0, 1, 0, _CHARS_UTF8, None, None)
+        flags = _CHARS_UTF8 | (_PHONEMES if phonemes else 0)
+        status = self._library.espeak_Synth(encoded, len(encoded) + 1, 0, 1, 0, flags, None, None)
         self._library.espeak_Synchronize()
         if status != 0:
             raise RuntimeError(f"espeak_Synth returned {status}")
@@ -185,7 +201,14 @@ class Engine:
 
     def phonemes(self, text: str, voice: str) -> list[str]:
         """espeak's phoneme mnemonics for `text` (stress marks dropped, Mandarin tones kept as their own units)."""
+        return self.phonemes_of([text], voice)[0]
+
+    def phonemes_of(self, texts: Sequence[str], voice: str) -> list[list[str]]:
+        """`phonemes` of many texts; the voice is loaded once."""
         self._use_voice(voice)
+        return [self._phonemes(text) for text in texts]
+
+    def _phonemes(self, text: str) -> list[str]:
         rest = ctypes.c_char_p(text.encode())
         clauses = []
         while rest.value:
@@ -197,6 +220,25 @@ class Engine:
 def _is_read(character: str) -> bool:
     """True for letters, digits and symbols; marks, spaces and punctuation may be silent."""
     return unicodedata.category(character)[0] in "LNS"
+
+
+def _is_known(engine: Engine, group: str, voice: str) -> bool:
+    """False when espeak stops inside one of the words of a phoneme group: it says nothing, and neither the rest.
+
+    Syllables behind a word that is read to its end make it longer; behind a phoneme that is not known they are lost.
+    """
+    switch = ""
+    words = group[2:-2].split()
+    for word in words:
+        if word.startswith(_SWITCH):
+            switch = f"{word} "
+            continue
+        alone, longer = (
+            engine.speak(f"[[{switch}{word}{end}]]", voice, phonemes=True) for end in ("", _TWO_MORE_SYLLABLES)
+        )
+        if len(longer) - len(alone) < _THEIR_SAMPLES:
+            return False
+    return any(not word.startswith(_SWITCH) for word in words)
 
 
 class EspeakSynthesizer:
@@ -212,7 +254,7 @@ class EspeakSynthesizer:
     def capabilities(self) -> Capabilities:
         return Capabilities(
             languages=frozenset(languages()),
-            control=frozenset({"preset"}),
+            control=frozenset({"preset", "phoneme"}),
             per_row_speaker=True,
             per_row_seed=True,
             sample_rate=self.sample_rate,
@@ -226,15 +268,18 @@ class EspeakSynthesizer:
         return [MANDARIN, *(voice_name(variant) for variant in variants())]
 
     def unreadable(self, request: SpeechRequest) -> list[str]:
-        """Letters, digits and symbols that make no sound of their own in the voice's language (emoji, for one)."""
+        """Letters, digits and symbols that make no sound of their own in the voice's language (emoji, for one), and
+        phonemes that are not known in it."""
         voice = request.speaker.partition("+")[0]
         heard = self._heard.setdefault(voice, {})
-        characters = [character for character in dict.fromkeys(request.text_spoken) if _is_read(character)]
-        unknown = [character for character in characters if character not in heard]
+        characters = [character for character in dict.fromkeys(outside(request.text_spoken)) if _is_read(character)]
+        units = [*characters, *dict.fromkeys(groups(request.text_spoken))]
+        unknown = [unit for unit in units if unit not in heard]
         if unknown:
             with Engine() as engine:
-                heard.update({character: bool(engine.phonemes(character, voice)) for character in unknown})
-        return [character for character in characters if not heard[character]]
+                for unit in unknown:
+                    heard[unit] = _is_known(engine, unit, voice) if groups(unit) else bool(engine.phonemes(unit, voice))
+        return [unit for unit in units if not heard[unit]]
 
     def synthesize(self, requests: Sequence[SpeechRequest]) -> list[SpeechResult]:
         settings = [self._settings(request) for request in requests]
@@ -262,7 +307,9 @@ class EspeakSynthesizer:
         error: str | None = None
         try:
             with Engine(request.seed) as engine:
-                spoken = engine.speak(request.text_spoken, request.speaker, **settings)
+                spoken = engine.speak(
+                    request.text_spoken, request.speaker, phonemes=bool(groups(request.text_spoken)), **settings
+                )
             # For an empty text espeak still gives a stretch of digital silence.
             if np.any(spoken):
                 wave = soxr.resample(spoken, ENGINE_RATE, self.sample_rate).astype(np.float32)

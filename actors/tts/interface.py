@@ -17,9 +17,10 @@ class SpeechRequest:
     """One utterance to be spoken.
 
     `text_label` is what a recogniser should write, `text_spoken` what the voice is given to read (they differ when
-    a term has a spelled-out pronunciation). `rate` multiplies the voice's normal speed. `pitch` is in semitones
-    around the voice's normal pitch. `accent` names an accent or dialect, "" is the voice's own. `style` holds
-    settings that only one backend knows; a backend raises `HarkenError` for a key it does not know.
+    a term has a spelled-out pronunciation). A backend with "phoneme" in its `control` reads what stands between double
+    brackets in it, ``[[...]]``, as phonemes in its own notation. `rate` multiplies the voice's normal speed. `pitch` is
+    in semitones around the voice's normal pitch. `accent` names an accent or dialect, "" is the voice's own. `style`
+    holds settings that only one backend knows; a backend raises `HarkenError` for a key it does not know.
     """
 
     id: str
@@ -66,11 +67,11 @@ class Capabilities:
     """What a backend can do, declared before anything is spoken.
 
     `languages` is empty when it is not known. `accents` maps a speaker to the accent or dialect its voice has; with
-    "accent" in `adjusts` one may be asked for per request. `control` is a subset of `CONTROLS`: how a voice is
-    chosen. `adjusts` is a subset of `ADJUSTMENTS`: what a request may vary. `per_row_speaker` and `per_row_seed` say
-    whether the requests of one call may differ in them; without `per_row_seed` a row's audio depends on the rows
-    beside it (or, for a server, on the server). `any_speaker`: names beyond `speakers()` are voices too.
-    `sample_rate` is in Hz, 0 when each result states its own.
+    "accent" in `adjusts` one may be asked for per request. `control` is a subset of `CONTROLS`: how a voice is chosen
+    and told what to say. `adjusts` is a subset of `ADJUSTMENTS`: what a request may vary. `per_row_speaker` and
+    `per_row_seed` say whether the requests of one call may differ in them; without `per_row_seed` a row's audio
+    depends on the rows beside it (or, for a server, on the server). `any_speaker`: names beyond `speakers()` are
+    voices too. `sample_rate` is in Hz, 0 when each result states its own.
     """
 
     languages: frozenset[str]
@@ -98,7 +99,7 @@ class Synthesizer(Protocol):
     def speakers(self) -> list[str]: ...
 
     def unreadable(self, request: SpeechRequest) -> list[str]:
-        """The characters (or words) of `text_spoken` that the backend would leave out, each once, in order."""
+        """The characters, words or phonemes of `text_spoken` that the backend would leave out, each once, in order."""
         ...
 
     def synthesize(self, requests: Sequence[SpeechRequest]) -> list[SpeechResult]: ...

@@ -52,6 +52,8 @@ class OpenAISpeechSynthesizer(ServedModel):
             adjusts.add("accent")
         if settings.instructions or settings.accent_instruction:
             control.add("instruct")
+        if settings.phonemes:
+            control.add("phoneme")
         return Capabilities(
             languages=frozenset(settings.languages),
             control=frozenset(control),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from actors.tts.interface import Licence, SpeechRequest
+from actors.tts.phonemes import outside
 from harken.speech_settings import ServedModelSettings
 
 
@@ -21,5 +22,5 @@ class ServedModel:
         return []
 
     def unreadable(self, request: SpeechRequest) -> list[str]:
-        """What `drops` matches, each once."""
-        return list(dict.fromkeys(self._drops.findall(request.text_spoken))) if self._drops else []
+        """What `drops` matches outside phonemes, each once."""
+        return list(dict.fromkeys(self._drops.findall(outside(request.text_spoken)))) if self._drops else []

@@ -12,22 +12,21 @@ import numpy as np
 import torch
 
 from harken.audio import SAMPLE_RATE, decode_audio, resample
+from harken.finetune_settings import MaskSettings
 from harken.finetuning.task import Utterance
 from harken.records import generator
 from harken.whisper import Whisper
 
 IGNORED = -100
+LIGHT_MASKS = MaskSettings()
 
 # Batches of similar lengths are cut from pools of this many, so that length never decides when a row is seen.
 _BATCHES_PER_POOL = 16
-# SpecAugment (Park et al. 2019), light: masks of at most this share of the frames and of the mel bands.
-_TIME_MASKS, _TIME_SHARE = 2, 0.05
-_BAND_MASKS, _BAND_SHARE = 2, 0.10
 
 
 @dataclass(frozen=True)
 class Step:
-    """One optimiser step: indices into train + replay, and whether the encoder sees full windows."""
+    """One optimiser step: indices into train + replay + real, and whether the encoder sees full windows."""
 
     indices: tuple[int, ...]
     full_windows: bool
@@ -35,21 +34,33 @@ class Step:
 
 @dataclass(frozen=True)
 class Tensors:
-    """Features (batch, mels, frames), decoder inputs and labels (batch, tokens); ignored labels are -100."""
+    """Features (batch, mels, frames); decoder inputs, labels and what they weigh (batch, tokens).
+
+    Ignored labels are -100.
+    """
 
     features: torch.Tensor
     decoder_input: torch.Tensor
     labels: torch.Tensor
+    weights: torch.Tensor
 
     def rows(self, chosen: Sequence[int]) -> "Tensors":
         """Some rows of the batch."""
         rows = list(chosen)
-        return Tensors(self.features[rows], self.decoder_input[rows], self.labels[rows])
+        return Tensors(self.features[rows], self.decoder_input[rows], self.labels[rows], self.weights[rows])
 
 
-def steps_per_epoch(train: int, replay: int, per_synthetic: float, batch_size: int) -> int:
+def steps_per_epoch(
+    train: int,
+    replay: int,
+    per_synthetic: float,
+    batch_size: int,
+    real: int = 0,
+    real_per_synthetic: float | None = None,
+) -> int:
     """Optimiser steps of an epoch, the same for every epoch."""
-    return -(-(train + _replayed(train, replay, per_synthetic)) // batch_size)
+    mixed = _replayed(train, replay, per_synthetic) + _real(train, real, real_per_synthetic)
+    return -(-(train + mixed) // batch_size)
 
 
 def plan_epoch(
@@ -61,24 +72,46 @@ def plan_epoch(
     full_windows: float,
     seed: int,
     epoch: int,
+    real: Sequence[Utterance] = (),
+    real_per_synthetic: float | None = None,
+    bucketing: bool = True,
 ) -> list[Step]:
-    """The batches of one epoch: every training utterance once, replay by ratio, lengths bucketed.
+    """The batches of one epoch: every training utterance once, replay and real by ratio, lengths bucketed.
 
-    Replay walks through its own permutation, epoch after epoch, so that all of it is used before any twice.
+    Replay and real each walk through their own permutation, epoch after epoch, so that all of it is used before any
+    twice.
     """
     draw = generator("finetune", seed, epoch)
-    count = _replayed(len(train), len(replay), per_synthetic)
-    walk = _endless_permutation(len(replay), seed, start=epoch * count, count=count)
-    indices = [*range(len(train)), *(len(train) + index for index in walk)]
+    indices = list(range(len(train)))
+    first = len(train)
+    for purpose, pool, count in (
+        ("replay", replay, _replayed(len(train), len(replay), per_synthetic)),
+        ("real", real, _real(len(train), len(real), real_per_synthetic)),
+    ):
+        walk = _endless_permutation(purpose, len(pool), seed, start=epoch * count, count=count)
+        indices += [first + index for index in walk]
+        first += len(pool)
     draw.shuffle(indices)
-    seconds = [utterance.seconds for utterance in (*train, *replay)]
+    seconds = [utterance.seconds for utterance in (*train, *replay, *real)]
     batches = []
     pool_size = batch_size * _BATCHES_PER_POOL
     for start in range(0, len(indices), pool_size):
-        pool = sorted(indices[start : start + pool_size], key=lambda index: (seconds[index], index))
-        batches += [pool[first : first + batch_size] for first in range(0, len(pool), batch_size)]
+        pooled = indices[start : start + pool_size]
+        if bucketing:
+            pooled.sort(key=lambda index: (seconds[index], index))
+        batches += [pooled[place : place + batch_size] for place in range(0, len(pooled), batch_size)]
     draw.shuffle(batches)
     return [Step(tuple(batch), draw.random() < full_windows) for batch in batches]
+
+
+def padding_share(steps: Sequence[Step], utterances: Sequence[Utterance], window_seconds: float) -> float:
+    """The share of the encoder's input that is padding when these steps are walked."""
+    spoken = sum(utterances[index].seconds for step in steps for index in step.indices)
+    computed = 0.0
+    for step in steps:
+        longest = max(utterances[index].seconds for index in step.indices)
+        computed += len(step.indices) * (window_seconds if step.full_windows else longest)
+    return 1 - spoken / computed if computed else 0.0
 
 
 def collate(
@@ -88,6 +121,7 @@ def collate(
     *,
     full_window: bool,
     augmentation: Sequence[random.Random] | None = None,
+    masks: MaskSettings = LIGHT_MASKS,
 ) -> Tensors:
     """Tensors of a batch on the model's device; only the text and its end are learnt, not the prompt.
 
@@ -102,30 +136,37 @@ def collate(
     features = whisper.features(waves, full_window)
     for row, draw in enumerate(augmentation or ()):
         spoken = int(utterances[row].seconds / whisper.window_seconds * whisper.window_frames)
-        mask_features(features[row], max(spoken, 1), draw)
+        mask_features(features[row], max(spoken, 1), draw, masks)
     longest = max(len(utterance.tokens) for utterance in utterances)
     decoder_input = np.full((len(utterances), len(prompt) + longest - 1), whisper.end_token)
     labels = np.full(decoder_input.shape, IGNORED)
+    weights = np.ones(decoder_input.shape, dtype=np.float32)
     decoder_input[:, : len(prompt)] = prompt
     for row, utterance in enumerate(utterances):
         count = len(utterance.tokens)
         decoder_input[row, len(prompt) : len(prompt) + count - 1] = utterance.tokens[:-1]
         labels[row, len(prompt) - 1 : len(prompt) - 1 + count] = utterance.tokens
-    device = whisper.device
-    return Tensors(features.to(device), torch.from_numpy(decoder_input).to(device), torch.from_numpy(labels).to(device))
+        if utterance.weights is not None:
+            weights[row, len(prompt) - 1 : len(prompt) - 1 + count] = utterance.weights
+    text = (torch.from_numpy(array).to(whisper.device) for array in (decoder_input, labels, weights))
+    return Tensors(features.to(whisper.device), *text)
 
 
-def mask_features(features: torch.Tensor, spoken_frames: int, draw: random.Random) -> None:
+def mask_features(
+    features: torch.Tensor, spoken_frames: int, draw: random.Random, masks: MaskSettings = LIGHT_MASKS
+) -> None:
     """SpecAugment in place on (mels, frames): bands and stretches of the spoken part become its mean."""
+    if masks.probability < 1.0 and draw.random() >= masks.probability:
+        return
     bands = features.shape[0]
     spoken_frames = min(spoken_frames, features.shape[1])
     mean = features[:, :spoken_frames].mean().item()
-    for _ in range(_TIME_MASKS):
-        width = draw.randint(0, int(_TIME_SHARE * spoken_frames))
+    for _ in range(masks.time_masks):
+        width = draw.randint(0, int(masks.time_share * spoken_frames))
         start = draw.randint(0, spoken_frames - width)
         features[:, start : start + width] = mean
-    for _ in range(_BAND_MASKS):
-        width = draw.randint(0, int(_BAND_SHARE * bands))
+    for _ in range(masks.band_masks):
+        width = draw.randint(0, int(masks.band_share * bands))
         start = draw.randint(0, bands - width)
         features[start : start + width, :spoken_frames] = mean
 
@@ -134,12 +175,18 @@ def _replayed(train: int, replay: int, per_synthetic: float) -> int:
     return round(per_synthetic * train) if replay else 0
 
 
-def _endless_permutation(size: int, seed: int, *, start: int, count: int) -> list[int]:
+def _real(train: int, real: int, per_synthetic: float | None) -> int:
+    if not real or per_synthetic is None:
+        return real
+    return max(round(per_synthetic * train), 1)
+
+
+def _endless_permutation(purpose: str, size: int, seed: int, *, start: int, count: int) -> list[int]:
     """Items `start` to `start + count` of shuffled passes over ``range(size)``, one after the other."""
     found: list[int] = []
     while len(found) < count:
         cycle, offset = divmod(start + len(found), size)
         order = list(range(size))
-        generator("replay", seed, cycle).shuffle(order)
+        generator(purpose, seed, cycle).shuffle(order)
         found += order[offset : offset + count - len(found)]
     return found

@@ -52,9 +52,10 @@ def replace_folder(target: Path, write: Callable[[Path], object]) -> None:
             shutil.rmtree(target)
         temporary.rename(target)
     except OSError as failure:
-        shutil.rmtree(temporary, ignore_errors=True)
         remedy = f"It cannot be written ({failure.strerror or failure}): free or change the disk and run again."
         raise HarkenError("output folder", str(target), remedy) from failure
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _save_merged(learner: Learner, folder: Path) -> None:

@@ -1,6 +1,6 @@
 """The metrics of the evaluation: error rates, IER, keyword recall, and their bootstrap intervals."""
 
-from harken.metrics.bootstrap import Interval, bootstrap, paired_bootstrap
+from harken.metrics.bootstrap import Difference, Interval, Resampling, bootstrap, paired_bootstrap
 from harken.metrics.corpus import (
     METRICS,
     aggregate,
@@ -15,7 +15,9 @@ from harken.metrics.utterance import UtteranceAnalysis, UtteranceScore, analyse_
 
 __all__ = [
     "METRICS",
+    "Difference",
     "Interval",
+    "Resampling",
     "Segmenter",
     "UtteranceAnalysis",
     "UtteranceScore",

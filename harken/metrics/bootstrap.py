@@ -1,6 +1,7 @@
-"""Confidence intervals by the percentile bootstrap over utterances."""
+"""Confidence intervals and tests of differences by the percentile bootstrap over utterances."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, TypedDict
 
 import numpy as np
@@ -18,27 +19,65 @@ class Interval(TypedDict):
     high: float | None
 
 
-def bootstrap(scores: Sequence[UtteranceScore], samples: int = 1000, seed: int = 0) -> dict[str, Interval]:
-    """Every metric with the 2.5th and 97.5th percentile over resampled corpora.
+class Difference(Interval):
+    """A difference of two systems; ``p`` is its two-sided bootstrap p-value: small when 0 is implausible."""
 
-    Utterances are drawn with replacement and their counts summed; nothing is aligned again. Samples in which a
-    metric is undefined are left out of its interval.
+    p: float | None
 
-    Args:
-        scores: n utterances; with n of 0 everything is None.
-        samples: resampled corpora.
-        seed: equal seeds give equal intervals.
+
+@dataclass(frozen=True, eq=False)
+class Resampling:
+    """One system's metrics on its utterances and on resampled corpora, from which everything else follows.
+
+    Utterances are drawn with replacement and their counts summed; nothing is aligned again. Two systems' scores of
+    the same utterances, resampled with the same seed, are resampled with the same draws: what makes an utterance
+    hard cancels out of their difference.
     """
-    return intervals(aggregate(scores), _resampled(scores, samples, seed))
+
+    values: dict[str, float | None]
+    rates: dict[str, Rates]
+    lengths: tuple[int, ...]
+    seed: int
+
+    @classmethod
+    def of(cls, scores: Sequence[UtteranceScore], samples: int = 1000, seed: int = 0) -> "Resampling":
+        """Resample ``samples`` corpora from n utterances; with n of 0 every metric is None."""
+        lengths = tuple(score.counts["cer.cn.units"] + score.counts["cer.oth.units"] for score in scores)
+        return cls(aggregate(scores), _resampled(scores, samples, seed), lengths, seed)
+
+    def intervals(self) -> dict[str, Interval]:
+        """Every metric with the 2.5th and 97.5th percentile; samples in which it is undefined are left out."""
+        return intervals(self.values, self.rates)
+
+    def difference(self, after: "Resampling") -> dict[str, Difference]:
+        """``after`` minus this one in every metric; significant at the 5% level when the interval excludes 0.
+
+        Raises:
+            ValueError: not the same utterances in the same order (by their reference lengths), or not the same
+                samples and seed.
+        """
+        if self.lengths != after.lengths:
+            raise ValueError("a paired bootstrap needs two systems' scores of the same utterances in the same order")
+        if self.seed != after.seed or len(self.rates["cer"]) != len(after.rates["cer"]):
+            raise ValueError("a paired bootstrap needs the same samples and the same seed for both systems")
+        differences: dict[str, Difference] = {}
+        for name, old in self.values.items():
+            new, drawn = after.values[name], after.rates[name] - self.rates[name]
+            value = None if old is None or new is None else new - old
+            interval = _interval(value, drawn)
+            differences[name] = Difference(**interval, p=None if value is None else _p_value(drawn))
+        return differences
+
+
+def bootstrap(scores: Sequence[UtteranceScore], samples: int = 1000, seed: int = 0) -> dict[str, Interval]:
+    """Every metric with its 95% interval over resampled corpora; equal seeds give equal intervals."""
+    return Resampling.of(scores, samples, seed).intervals()
 
 
 def paired_bootstrap(
     before: Sequence[UtteranceScore], after: Sequence[UtteranceScore], samples: int = 1000, seed: int = 0
-) -> dict[str, Interval]:
+) -> dict[str, Difference]:
     """The difference ``after`` minus ``before`` of every metric: below 0 is better for error rates.
-
-    Both systems are resampled with the same utterances, so what makes an utterance hard cancels out; a
-    difference is significant at the 5% level when its interval does not contain 0.
 
     Args:
         before, after: two systems' scores of the same utterances in the same order.
@@ -46,17 +85,7 @@ def paired_bootstrap(
     Raises:
         ValueError: not the same number of utterances, or not the same reference lengths.
     """
-    lengths = [
-        [score.counts["cer.cn.units"] + score.counts["cer.oth.units"] for score in both] for both in (before, after)
-    ]
-    if lengths[0] != lengths[1]:
-        raise ValueError("paired_bootstrap needs two systems' scores of the same utterances in the same order")
-    values = aggregate(before), aggregate(after)
-    resampled = _resampled(before, samples, seed), _resampled(after, samples, seed)
-    differences: dict[str, float | None] = {}
-    for name, (old, new) in ((name, (values[0][name], values[1][name])) for name in values[0]):
-        differences[name] = None if old is None or new is None else new - old
-    return intervals(differences, {name: resampled[1][name] - resampled[0][name] for name in differences})
+    return Resampling.of(before, samples, seed).difference(Resampling.of(after, samples, seed))
 
 
 def resampled_sums(counts: NDArray[Any], samples: int, seed: int) -> NDArray[np.float64]:
@@ -74,15 +103,7 @@ def resampled_sums(counts: NDArray[Any], samples: int, seed: int) -> NDArray[np.
 
 def intervals(values: dict[str, float | None], resampled: dict[str, Rates]) -> dict[str, Interval]:
     """Each value with the 2.5th and 97.5th percentile of its resampled values, nan among them left out."""
-    found: dict[str, Interval] = {}
-    for name, value in values.items():
-        defined = resampled[name][~np.isnan(resampled[name])]
-        if value is None or not defined.size:
-            found[name] = {"value": value, "low": None, "high": None}
-            continue
-        low, high = np.percentile(defined, [2.5, 97.5])
-        found[name] = {"value": value, "low": as_number(low), "high": as_number(high)}
-    return found
+    return {name: _interval(value, resampled[name]) for name, value in values.items()}
 
 
 def _resampled(scores: Sequence[UtteranceScore], samples: int, seed: int) -> dict[str, Rates]:
@@ -92,3 +113,20 @@ def _resampled(scores: Sequence[UtteranceScore], samples: int, seed: int) -> dic
     sums = resampled_sums(np.stack([table[name] for name in names], axis=1), samples, seed)
     whole: NDArray[np.int64] = np.rint(sums).astype(np.int64)
     return rates({name: whole[:, index] for index, name in enumerate(names)})
+
+
+def _interval(value: float | None, resampled: Rates) -> Interval:
+    defined = resampled[~np.isnan(resampled)]
+    if value is None or not defined.size:
+        return {"value": value, "low": None, "high": None}
+    low, high = np.percentile(defined, [2.5, 97.5])
+    return {"value": value, "low": as_number(low), "high": as_number(high)}
+
+
+def _p_value(differences: Rates) -> float | None:
+    """Twice the share of differences on the far side of 0; one is added so that no finite test gives a p of 0."""
+    defined = differences[~np.isnan(differences)]
+    if not defined.size:
+        return None
+    beyond = min(int((defined <= 0).sum()), int((defined >= 0).sum()))
+    return min(1.0, 2 * (beyond + 1) / (defined.size + 1))

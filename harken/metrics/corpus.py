@@ -11,10 +11,11 @@ from harken.metrics.utterance import UtteranceScore
 
 METRICS = (
     "cer", "cer_cn", "cer_oth", "wer", "wer_cn", "wer_oth", "wer_raw", "mer", "ier", "ier_ins", "keyword_recall",
+    "insertion_rate", "loop_rate",
 )  # fmt: skip
 
 _SPLIT_BY_SCRIPT = ("cer", "wer")
-_UNSPLIT = ("wer_raw", "mer")
+_UNSPLIT = ("wer_raw", "mer", "insertion_rate", "loop_rate")
 _ALWAYS_COUNTED = [
     f"{metric}.{count}"
     for metric in (*(f"{split}.{script}" for split in _SPLIT_BY_SCRIPT for script in ("cn", "oth")), *_UNSPLIT)
@@ -26,12 +27,16 @@ Totals = Mapping[str, NDArray[np.int64]]
 
 
 class SegmenterBreakdown(TypedDict):
-    """IER of one segmenter, and its units and errors by class (see `harken.metrics.ier.IntegratedErrors`)."""
+    """IER of one segmenter, and its units and errors by class (see `harken.metrics.ier.IntegratedErrors`).
+
+    ``rates`` are errors over units by class, after retyping.
+    """
 
     ier: float | None
     ier_ins: float | None
     units: dict[str, int]
     errors: dict[str, int]
+    rates: dict[str, float | None]
     retyped: int
     insertions: int
 
@@ -55,17 +60,23 @@ def aggregate(scores: Sequence[UtteranceScore]) -> dict[str, float | None]:
 def ier_by_segmenter(scores: Sequence[UtteranceScore]) -> dict[str, SegmenterBreakdown]:
     """The IER and its parts for each segmenter that was used."""
     totals = _totals(scores)
-    return {
-        name: {
+    breakdowns: dict[str, SegmenterBreakdown] = {}
+    for name in _segmenters(totals):
+        units, errors = (
+            {kind: int(totals[f"ier.{name}.{count}.{kind}"][0]) for kind in CLASSES} for count in ("units", "errors")
+        )
+        retyped = int(totals[f"ier.{name}.retyped"][0])
+        counted = {"W": units["W"] - retyped, "C": units["C"] + retyped, "S": units["S"]}
+        breakdowns[name] = {
             "ier": as_number(_ier(totals, name)[0]),
             "ier_ins": as_number(_ier(totals, name, insertions=True)[0]),
-            "units": {kind: int(totals[f"ier.{name}.units.{kind}"][0]) for kind in CLASSES},
-            "errors": {kind: int(totals[f"ier.{name}.errors.{kind}"][0]) for kind in CLASSES},
-            "retyped": int(totals[f"ier.{name}.retyped"][0]),
+            "units": dict(units),
+            "errors": dict(errors),
+            "rates": {kind: errors[kind] / counted[kind] if counted[kind] else None for kind in CLASSES},
+            "retyped": retyped,
             "insertions": int(totals[f"ier.{name}.insertions"][0]),
         }
-        for name in _segmenters(totals)
-    }
+    return breakdowns
 
 
 def keyword_recall_by_category(scores: Sequence[UtteranceScore]) -> dict[str, CategoryRecall]:

@@ -36,6 +36,17 @@ def character_errors(reference: str, hypothesis: str) -> ScriptErrors:
     return script_errors(characters(reference), characters(hypothesis))
 
 
+def inserted_characters(reference: str, hypothesis: str) -> ErrorCount:
+    """Characters heard that were not said, in the alignment of `character_errors`, over reference characters.
+
+    A model that loops or invents words shows here, while the error rate does not tell them from misheard ones.
+    """
+    units = characters(reference), characters(hypothesis)
+    scripts = [[script(unit) for unit in text] for text in units]
+    inserted = sum(operation.kind == "insert" for operation in align(*units, classes=(scripts[0], scripts[1])))
+    return ErrorCount(inserted, len(units[0]))
+
+
 def word_errors(reference: str, hypothesis: str) -> ScriptErrors:
     """Word errors of two normalised texts, both cut by jieba; a word with any Han character is ``cn``."""
     return script_errors(segment_words(reference), segment_words(hypothesis))

@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from harken.keywords import KeywordMatcher
+from harken.loops import find_loop
 from harken.metrics.error_rates import (
     ErrorCount,
     ScriptErrors,
     character_errors,
+    inserted_characters,
     mixed_errors,
     raw_word_errors,
     word_errors,
@@ -19,7 +21,9 @@ from harken.metrics.segmentation import Segmenter
 from harken.metrics.units import Assessment, assess
 from harken.text import NumberForm, canonicalise, separate
 
-PREFIXES = ("cer.", "wer.", "wer_raw.", "mer.", "carrier.", "keyword.", "ier.")
+PREFIXES = (
+    "cer.", "wer.", "wer_raw.", "mer.", "insertion_rate.", "loop_rate.", "carrier.", "keyword.", "ier.",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,8 @@ class UtteranceScore:
 class UtteranceAnalysis:
     """Reference and hypothesis as they were compared (normalised), and what was found.
 
-    ``integrated`` is, by segmenter, the outcome of every unit of the reference.
+    ``loop`` is what the hypothesis repeats and the reference does not, such as ``装 x 11``. ``integrated`` is, by
+    segmenter, the outcome of every unit of the reference.
     """
 
     reference: str
@@ -51,6 +56,8 @@ class UtteranceAnalysis:
     words: ScriptErrors
     raw_words: ErrorCount
     mixed: ErrorCount
+    inserted: ErrorCount
+    loop: str | None
     keywords: KeywordAssessment
     categories: tuple[str, ...]
     integrated: Mapping[str, Assessment]
@@ -58,7 +65,8 @@ class UtteranceAnalysis:
     def score(self) -> UtteranceScore:
         """The counts.
 
-        ``{cer,wer}.{cn,oth}.{errors,units}``; ``{wer_raw,mer,carrier}.{errors,units}``;
+        ``{cer,wer}.{cn,oth}.{errors,units}``; ``{wer_raw,mer,carrier,insertion_rate}.{errors,units}``;
+        ``loop_rate.{errors,units}`` (1 if it loops, of 1);
         ``keyword.<category>.{right,units}`` for every category of the matcher; and for every segmenter
         ``ier.<segmenter>.{units,errors}.{W,C,S}``, ``ier.<segmenter>.{retyped,insertions}``.
         """
@@ -67,6 +75,8 @@ class UtteranceAnalysis:
             for script, count in errors._asdict().items():
                 counts |= _pair(f"{metric}.{script}", count)
         counts |= _pair("wer_raw", self.raw_words) | _pair("mer", self.mixed)
+        counts |= _pair("insertion_rate", self.inserted)
+        counts |= _pair("loop_rate", ErrorCount(int(self.loop is not None), 1))
         counts |= _pair("carrier", self.keywords.carrier)
         for category in self.categories:
             found = [outcome for outcome in self.keywords.outcomes if outcome.unit.category == category]
@@ -116,6 +126,8 @@ def analyse_utterance(
         words=word_errors(normal_reference, normal_hypothesis),
         raw_words=raw_word_errors(spoken, heard),
         mixed=mixed_errors(normal_reference, normal_hypothesis),
+        inserted=inserted_characters(normal_reference, normal_hypothesis),
+        loop=find_loop(hypothesis, reference),
         keywords=assess_keywords(units, normal_hypothesis),
         categories=tuple(matcher.categories) if matcher else (),
         integrated={

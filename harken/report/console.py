@@ -1,18 +1,27 @@
 """The table a run ends with."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
+from harken.records import FAILED
 from harken.report.data import Systems
 from harken.report.measures import (
+    LABEL_RATES,
     Change,
     Measure,
     change,
     paired_interval,
     present,
+    rate,
     system_label,
     with_interval,
 )
+
+CUSTOMERS_SHOWN = 5
 
 
 def print_table(systems: Systems, console: Console, paired: Systems | None = None) -> None:
@@ -68,3 +77,44 @@ def _certainty(found: Change) -> str:
     if found.absolute is None or found.established is None:
         return " "
     return "*" if found.established else "~"
+
+
+def print_portrait_rates(record: Mapping[str, Any], console: Console) -> None:
+    """Print how right the portrait labels of every system are; ``record`` is that of the stage `portraits`."""
+    rates = {system: {name: found[name] for name in LABEL_RATES} for system, found in record["rates"].items()}
+    print_table(rates, console, record["paired"])
+    table = Table(show_edge=False, pad_edge=False)
+    table.add_column("Label F1", no_wrap=True)
+    table.add_column("said", justify="right")
+    for system in rates:
+        table.add_column(system_label(system), justify="right")
+    for category, said in record["support"].items():
+        found = [record["rates"][system][f"f1.{category}"]["value"] for system in rates]
+        table.add_row(category, str(said), *map(rate, found))
+    console.print(table)
+    if "spelled" in record:
+        told = ", ".join(f"{system} {rate(found['f1']['value'])}" for system, found in record["spelled"].items())
+        console.print(f"Label F1 without what was found by sound: {told}", highlight=False)
+
+
+def print_customers(rows: Sequence[Mapping[str, Any]], console: Console) -> None:
+    """Print the first portraits with their suggestions, and how many customers got one."""
+    table = Table(show_edge=False, pad_edge=False, show_lines=True)
+    for name in ("Transcript", "Portrait", "Suggestions"):
+        table.add_column(name, overflow="fold")
+    for row in rows[:CUSTOMERS_SHOWN]:
+        labels = [f"{category} {', '.join(found)}" for category, found in row["portrait"]]
+        labels += [f"{category} not {', '.join(found)}" for category, found in row["refused"]]
+        suggestions = [_suggestion(found) for found in row["suggestions"]]
+        cells = (f"{row['id']}\n{row['text']}", "\n".join(labels), "\n".join(suggestions))
+        table.add_row(*map(escape, cells))
+    console.print(table)
+    served = sum(bool(row["suggestions"]) for row in rows)
+    failed = sum(row["status"] == FAILED for row in rows)
+    told = f"{len(rows)} customers, {served} with suggestions" + (f", {failed} failed" if failed else "")
+    console.print(told, highlight=False)
+
+
+def _suggestion(found: Mapping[str, Any]) -> str:
+    causes = ", ".join(cause["label"] for cause in found["causes"])
+    return f"{found['score']:.2f} {found['product']} {found['name']} <- {causes}"

@@ -21,9 +21,9 @@ from harken.report.blocks import (
     subsection,
     table,
 )
-from harken.report.data import JudgeReport, LabelReport, LabelRow, ReportData, SpeechReport
+from harken.report.data import JudgeCheck, JudgeReport, LabelReport, LabelRow, ReportData, SpeechReport
 from harken.report.markup import Markup, element, join
-from harken.report.measures import percent, rate
+from harken.report.measures import percent, rate, with_interval
 from harken.report.transcript import Highlighter
 
 MAX_ROWS = 200
@@ -148,15 +148,49 @@ def judge(data: ReportData, highlighter: Highlighter) -> Markup:
     judged = report.kept + sum(report.rejected.values())
     if not judged and not report.cers:
         return section("judge", title, nothing("The judge saw no rows."))
-    curve = plots.remaining_curve(report.cers, report.threshold)
+    measures = {"CER": report.cers, "carrier CER": report.carrier_cers}
+    measure = _measure(report)
+    rates = measures.pop(measure)
+    curve = plots.remaining_curve(rates, report.threshold, measure, measures)
     return section(
         "judge",
         title,
         side_by_side(
-            curve or nothing("No judged row has a character error rate."),
+            curve or nothing(f"No judged row has a {measure}."),
             stack(_verdicts(report, judged), _retention(report, highlighter)),
         ),
-        lead="The un-tuned model transcribes the synthetic speech; rows it mishears too badly are not trained on.",
+        _check(report.check) if report.check else None,
+        lead="Un-tuned models transcribe the synthetic speech; rows they mishear too badly are not trained on.",
+    )
+
+
+def _measure(report: JudgeReport) -> str:
+    return "carrier CER" if report.method == "carrier" else "CER"
+
+
+def _check(check: JudgeCheck) -> Markup:
+    rows: list[TableRow] = []
+    for found in check.faults:
+        share = found.caught / found.planted if found.planted else None
+        shown = Cell(with_interval(found.recall), share)
+        rows.append([found.fault, found.planted, found.caught, shown, Cell(share_bar(share), share)])
+    columns = [
+        Column("Planted fault"),
+        Column("Takes", numeric=True),
+        Column("Rejected", numeric=True),
+        Column("Recall", numeric=True),
+        Column(""),
+    ]
+    return subsection(
+        "The judge on planted faults",
+        facts(
+            [
+                ("Precision", with_interval(check.precision)),
+                ("Recall", with_interval(check.recall)),
+                ("False alarms", f"{plural(check.false_alarms, 'take')} rejected before a fault was planted in them"),
+            ]
+        ),
+        table("Planted faults by kind", columns, rows),
     )
 
 
@@ -169,7 +203,7 @@ def _verdicts(report: JudgeReport, judged: int) -> Markup:
         rows.append([verdict, number, Cell(percent(share), share), Cell(bar, share)])
     columns = [Column("Verdict"), Column("Rows", numeric=True), Column("Share", numeric=True), Column("")]
     return join(
-        facts([("Threshold", f"CER at most {report.threshold:g}"), ("Judged", plural(judged, "row"))]),
+        facts([("Threshold", f"{_measure(report)} at most {report.threshold:g}"), ("Judged", plural(judged, "row"))]),
         table("Verdicts", columns, rows),
     )
 

@@ -7,6 +7,8 @@ part of the run, an empty sequence says that it ran and had no rows; the page wo
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from harken.forgetting import Forgetting
+
 Interval = Mapping[str, float | None]
 """``{"value": x, "low": l, "high": h}`` with a 95% bootstrap interval; any of the three may be None."""
 
@@ -34,11 +36,12 @@ class CategoryRecall:
 
 @dataclass(frozen=True)
 class GeneralCheck:
-    """The forgetting check: the same systems on sentences without domain vocabulary."""
+    """The forgetting check: the same systems on sentences without domain vocabulary, and its gate if it has one."""
 
     systems: Systems
     paired: Systems = field(default_factory=dict)
     utterances: int | None = None
+    gate: Forgetting | None = None
 
 
 @dataclass(frozen=True)
@@ -92,14 +95,41 @@ class CategoryRetention:
 
 
 @dataclass(frozen=True)
+class PlantedFault:
+    """One kind of fault that was planted in good takes, and how many of them the judge rejected."""
+
+    fault: str
+    planted: int
+    caught: int
+    recall: Interval
+
+
+@dataclass(frozen=True)
+class JudgeCheck:
+    """The judge on as many faulty as good takes; ``false_alarms`` is the number of good ones it rejected."""
+
+    precision: Interval
+    recall: Interval
+    false_alarms: int
+    faults: Sequence[PlantedFault]
+
+
+@dataclass(frozen=True)
 class JudgeReport:
-    """One character error rate per judged row, the threshold, and what became of the rows."""
+    """Error rates of the judged rows, the threshold, and what became of the rows.
+
+    ``cers`` are of whole sentences, ``carrier_cers`` of the text around their keywords. The threshold is on the
+    latter when ``method`` is 'carrier', on the former when it is 'paper'.
+    """
 
     cers: Sequence[float]
     threshold: float
     kept: int
     rejected: Mapping[str, int] = field(default_factory=dict)
     retention: Sequence[CategoryRetention] = ()
+    carrier_cers: Sequence[float] = ()
+    method: str = "paper"
+    check: JudgeCheck | None = None
 
 
 @dataclass(frozen=True)
@@ -130,7 +160,10 @@ class Hypothesis:
 
 @dataclass(frozen=True)
 class Utterance:
-    """One test utterance; ``audio`` is FLAC (or WAV, OGG, MP3) bytes for those that can be listened to."""
+    """One test utterance; ``audio`` is FLAC (or WAV, OGG, MP3) bytes for those that can be listened to.
+
+    ``worst`` marks those of the last system's highest error rates; they are shown apart, worst first.
+    """
 
     id: str
     reference: str
@@ -139,6 +172,7 @@ class Utterance:
     speaker: str = ""
     seconds: float | None = None
     audio: bytes | None = None
+    worst: bool = False
 
 
 def change_of(utterance: Utterance) -> str:
@@ -149,6 +183,56 @@ def change_of(utterance: Utterance) -> str:
     if rates[-1] == rates[0]:
         return "same"
     return "better" if rates[-1] < rates[0] else "worse"
+
+
+@dataclass(frozen=True)
+class CategoryF1:
+    """F1 of the portrait labels of one category, per system; ``labels`` is how many were said."""
+
+    category: str
+    labels: int
+    f1: Mapping[str, float | None]
+
+
+@dataclass(frozen=True)
+class SuggestedProduct:
+    """A product, its score from 0 to 1, and the labels that caused it."""
+
+    product: str
+    name: str
+    score: float
+    causes: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Customer:
+    """What one system heard about a customer: labels by category, those refused, and suggestions, best first."""
+
+    id: str
+    text: str
+    spans: Sequence[Span] = ()
+    refused: Sequence[str] = ()
+    suggestions: Sequence[SuggestedProduct] = ()
+
+
+@dataclass(frozen=True)
+class PortraitReport:
+    """Customer portraits of the domain test set.
+
+    Attributes:
+        systems, paired: F1, precision, recall and macro F1 of the labels, and their paired differences.
+        categories: F1 by category.
+        spelled_f1: F1 without what was found by sound, per system; None where it was not looked for.
+        customers: a sample of what ``system`` heard; ``total`` is how many there are.
+    """
+
+    systems: Systems
+    paired: Systems
+    categories: Sequence[CategoryF1]
+    spelled_f1: Mapping[str, float | None] | None = None
+    system: str = ""
+    customers: Sequence[Customer] = ()
+    total: int = 0
 
 
 @dataclass(frozen=True)
@@ -184,6 +268,7 @@ class ReportData:
     paired: Systems = field(default_factory=dict)
     general: GeneralCheck | None = None
     recalls: Sequence[CategoryRecall] | None = None
+    portraits: PortraitReport | None = None
     utterances: Sequence[Utterance] | None = None
     labels: LabelReport | None = None
     speech: SpeechReport | None = None

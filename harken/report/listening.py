@@ -3,7 +3,18 @@
 from collections.abc import Sequence
 
 from harken.report.audio import Shelf
-from harken.report.blocks import Cell, Column, TableCell, TableRow, details, nothing, plural, section, table
+from harken.report.blocks import (
+    Cell,
+    Column,
+    TableCell,
+    TableRow,
+    details,
+    nothing,
+    plural,
+    section,
+    subsection,
+    table,
+)
 from harken.report.data import Hypothesis, ReportData, Utterance, change_of
 from harken.report.markup import Content, Markup, element, join
 from harken.report.measures import rate, system_label
@@ -23,7 +34,13 @@ def utterances(data: ReportData, highlighter: Highlighter, shelf: Shelf) -> Mark
     systems = list(dict.fromkeys(system for utterance in data.utterances for system in utterance.hypotheses))
     audible = [utterance for utterance in data.utterances if utterance.audio]
     shown = data.utterances[:MAX_ROWS]
-    cards = [_card(utterance, systems, highlighter, shelf) for utterance in audible]
+    worst = sorted((utterance for utterance in audible if utterance.worst), key=_last_rate, reverse=True)
+    cards = {
+        "The worst": [_card(utterance, systems, highlighter, shelf) for utterance in worst],
+        "Drawn at random": [
+            _card(utterance, systems, highlighter, shelf) for utterance in audible if not utterance.worst
+        ],
+    }
     counted = plural(len(data.utterances), "utterance")
     if len(shown) < len(data.utterances):
         counted = f"the first {len(shown):,} of {counted}"
@@ -31,8 +48,10 @@ def utterances(data: ReportData, highlighter: Highlighter, shelf: Shelf) -> Mark
         "utterances",
         title,
         _filter(),
-        element("div", cards, class_="cards") if cards else nothing("No utterance carries a recording."),
-        details(f"Table of {counted}", _table(shown, systems, highlighter), opened=not cards, long=True),
+        [subsection(name, element("div", held, class_="cards")) for name, held in cards.items() if held]
+        if audible
+        else nothing("No utterance carries a recording."),
+        details(f"Table of {counted}", _table(shown, systems, highlighter), opened=not audible, long=True),
         lead=join(
             "Marks: ",
             element("mark", "wrong", class_="wrong"),
@@ -43,6 +62,10 @@ def utterances(data: ReportData, highlighter: Highlighter, shelf: Shelf) -> Mark
             " character. Punctuation, spacing and case are not compared.",
         ),
     )
+
+
+def _last_rate(utterance: Utterance) -> float:
+    return next((hypothesis.cer or 0.0 for hypothesis in reversed(list(utterance.hypotheses.values()))), 0.0)
 
 
 def _attributes(utterance: Utterance) -> dict[str, str]:

@@ -41,7 +41,38 @@ MEASURES = (
         "Share of the keyword mentions that were transcribed exactly.",
         higher_is_better=True,
     ),
+    Measure(
+        "insertion_rate",
+        "Insertions",
+        "Characters heard that were not said, per reference character.",
+        headline=False,
+    ),
+    Measure(
+        "loop_rate",
+        "Loops",
+        "Share of the utterances whose transcript repeats itself without end.",
+        headline=False,
+    ),
+    Measure(
+        "f1",
+        "Label F1",
+        "Customer portrait labels: harmonic mean of precision and recall over all labels.",
+        higher_is_better=True,
+    ),
+    Measure(
+        "precision", "Label precision", "Share of the portrait labels found that were said.", higher_is_better=True
+    ),
+    Measure("recall", "Label recall", "Share of the portrait labels said that were found.", higher_is_better=True),
+    Measure(
+        "macro_f1",
+        "Label F1, macro",
+        "Mean of the categories' F1: every category counts the same, however rare it is.",
+        higher_is_better=True,
+    ),
 )
+
+LABEL_RATES = ("f1", "precision", "recall", "macro_f1")
+"""The measures of portrait labels."""
 
 SYSTEM_LABELS = {
     "base": "Base",

@@ -2,9 +2,10 @@
 
 import base64
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
-from harken.report import corpus, listening, results, run
+from harken.report import corpus, listening, portraits, results, run
 from harken.report.audio import Shelf
 from harken.report.data import ReportData
 from harken.report.markup import Markup, element, join
@@ -15,9 +16,13 @@ AUDIO_BUDGET = 3_200_000
 
 _FOLDER = Path(__file__).parent
 
-_CHAPTERS = (
+Chapters = Sequence[tuple[str, Sequence[tuple[str, str]]]]
+"""``((chapter, ((section's id, its title), ...)), ...)``."""
+
+_CHAPTERS: Chapters = (
     ("Results", (("summary", "Summary"), ("metrics", "Metrics"), ("general", "General speech"))),
     ("Detail", (("keywords", "Keywords"), ("spread", "Error spread"), ("utterances", "Utterances"))),
+    ("Use", (("portraits", "Portraits"),)),
     ("Training data", (("labels", "Labels"), ("speech", "Synthetic speech"), ("judge", "Judge"))),
     ("Run", (("training", "Fine-tuning"), ("stages", "Stages and failures"), ("reproduction", "Configuration"))),
 )
@@ -29,28 +34,32 @@ def render_report(data: ReportData) -> str:
     Every text of ``data`` is inert: it is escaped, and a content security policy lets run only the page's own
     script (sorting and filtering; the page is complete without it).
     """
-    style = _asset("page.css")
-    script = _asset("page.js")
     highlighter = Highlighter.of(data)
     shelf = Shelf(AUDIO_BUDGET)
+    return assemble(data.title, data.subtitle, _CHAPTERS, _sections(data, highlighter, shelf))
+
+
+def assemble(title: str, subtitle: str, chapters: Chapters, sections: Markup) -> str:
+    """A whole page around its sections, with the contents and the policy; the first section is `summary`."""
+    style = _asset("page.css")
+    script = _asset("page.js")
     head = element(
         "head",
         element("meta", charset="utf-8"),
         element("meta", http_equiv="Content-Security-Policy", content=_policy(style, script)),
         element("meta", name="viewport", content="width=device-width, initial-scale=1"),
         element("meta", name="color-scheme", content="light dark"),
-        element("title", f"{data.title} · Harken"),
+        element("title", f"{title} · Harken"),
         element("link", rel="icon", href="data:,"),
         element("style", style),
     )
+    below = element("p", subtitle, class_="subtitle") if subtitle else None
     body = element(
         "body",
         element("a", "Skip to the results", href="#summary", class_="skip"),
-        element(
-            "header", element("div", _mark(), "Harken", class_="brand"), element("h1", data.title), _subtitle(data)
-        ),
-        _contents(),
-        element("main", _sections(data, highlighter, shelf)),
+        element("header", element("div", _mark(), "Harken", class_="brand"), element("h1", title), below),
+        _contents(chapters),
+        element("main", sections),
         element("script", script),
     )
     return f"<!doctype html>\n{element('html', head, body, lang='en')}\n"
@@ -64,6 +73,7 @@ def _sections(data: ReportData, highlighter: Highlighter, shelf: Shelf) -> Marku
         results.keywords(data),
         results.spread(data.utterances),
         listening.utterances(data, highlighter, shelf),
+        portraits.portraits(data.portraits, highlighter),
         corpus.labels(data.labels, highlighter, shelf),
         corpus.speech(data.speech),
         corpus.judge(data, highlighter),
@@ -73,20 +83,16 @@ def _sections(data: ReportData, highlighter: Highlighter, shelf: Shelf) -> Marku
     )
 
 
-def _contents() -> Markup:
-    chapters = [
+def _contents(chapters: Chapters) -> Markup:
+    listed = [
         element(
             "li",
             element("span", chapter, class_="chapter"),
             element("ul", [element("li", element("a", title, href=f"#{identity}")) for identity, title in sections]),
         )
-        for chapter, sections in _CHAPTERS
+        for chapter, sections in chapters
     ]
-    return element("nav", element("ul", chapters), aria_label="Contents")
-
-
-def _subtitle(data: ReportData) -> Markup | None:
-    return element("p", data.subtitle, class_="subtitle") if data.subtitle else None
+    return element("nav", element("ul", listed), aria_label="Contents")
 
 
 def _mark() -> Markup:

@@ -173,16 +173,22 @@ def remaining_share(cers: Sequence[float], threshold: float) -> float:
     return bisect.bisect_right(ordered, threshold) / len(ordered)
 
 
-def remaining_curve(cers: Sequence[float], threshold: float) -> Markup | None:
-    """The share of rows that every threshold would keep, with the one that was used (first paper, Figure 6b)."""
-    cers = _finite(cers)
-    if not cers:
+def remaining_curve(
+    rates: Sequence[float], threshold: float, measure: str = "CER", beside: Mapping[str, Sequence[float]] | None = None
+) -> Markup | None:
+    """The share of rows that every threshold would keep, with the one that was used (first paper, Figure 6b).
+
+    Args:
+        rates: of the ``measure`` that the threshold is on.
+        beside: other measures, drawn for comparison.
+    """
+    rates = _finite(rates)
+    if not rates:
         return None
     end = max(1.0, ceiling(threshold * 1.1))
     across, up = Scale(0.0, end, _LEFT, _RIGHT), Scale(0.0, 1.0, 226.0, 26.0)
-    steps = 200
-    points = [(across(end * step / steps), up(remaining_share(cers, end * step / steps))) for step in range(steps + 1)]
-    kept = remaining_share(cers, threshold)
+    others = {name: finite for name, values in (beside or {}).items() if (finite := _finite(values))}
+    kept = remaining_share(rates, threshold)
     at, height = across(threshold), up(kept)
     # Near the floor: the curve rises from left to right and seldom comes there.
     leftwards = at > (across.start + across.end) / 2
@@ -193,18 +199,26 @@ def remaining_curve(cers: Sequence[float], threshold: float) -> Markup | None:
         "end" if leftwards else "start",
         "callout",
     )
+    drawn = [Series("series-1", measure), *(Series("series-0", name) for name in others)]
     return figure(
         "Data remaining by threshold",
-        f"{percent(kept)} of {len(cers)} judged rows have a CER of at most {threshold:g}.",
+        f"{percent(kept)} of {len(rates)} judged rows have a {measure} of at most {threshold:g}.",
         (WIDTH, 270.0),
-        horizontal_axis(across, 226.0, 26.0, compact, "CER threshold"),
+        horizontal_axis(across, 226.0, 26.0, compact, f"threshold of the {measure}"),
         vertical_axis(up, _LEFT, _RIGHT, whole_percent, "rows at or below the threshold"),
-        path(points, "curve series-1"),
+        [path(_remaining(values, end, across, up), "curve series-0") for values in others.values()],
+        path(_remaining(rates, end, across, up), "curve series-1"),
         line(at, 226.0, at, height, "marker"),
         dot(at, height, "mark series-1", f"threshold {threshold:g} keeps {percent(kept)}"),
         note,
-        caption="Rows by CER alone; the verdicts beside it also count other reasons.",
+        legend=drawn if others else (),
+        caption=f"Rows by {measure} alone; the verdicts beside it also count other reasons.",
     )
+
+
+def _remaining(rates: Sequence[float], end: float, across: Scale, up: Scale) -> list[tuple[float, float]]:
+    steps = 200
+    return [(across(end * step / steps), up(remaining_share(rates, end * step / steps))) for step in range(steps + 1)]
 
 
 def learning_curve(curve: Sequence[CurvePoint]) -> Markup | None:

@@ -4,6 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from harken.forgetting import Forgetting
 from harken.report import plots
 from harken.report.blocks import (
     Cell,
@@ -52,7 +53,9 @@ def compared(systems: Systems, paired: Systems, system: str, measure: Measure) -
 
 def summary(data: ReportData) -> Markup:
     """The tiles a reader sees first, and what to know before trusting them; the last system is the headline."""
-    notes = [element("li", note) for note in data.notes]
+    gate = data.general.gate if data.general else None
+    warned = [f"The {gate}."] if gate and gate.failed else []
+    notes = [element("li", note) for note in (*warned, *data.notes)]
     told = element("div", element("h3", "Before you rely on this"), element("ul", notes), class_="notes")
     tiles = [
         tile
@@ -130,7 +133,7 @@ def metrics(data: ReportData) -> Markup:
         "Metrics",
         # More than two systems and their changes need the whole width.
         side_by_side(plot, figures) if len(data.systems) <= 2 else join(plot, figures),
-        _legend(data.paired),
+        _legend(data.systems, data.paired),
         lead="Lower is better, except for keyword recall.",
     )
 
@@ -164,7 +167,7 @@ def _value(shown: str) -> Markup:
     return join(element("b", value), element("span", f" [{interval}", class_="interval") if bracket else None)
 
 
-def _legend(paired: Systems) -> Markup:
+def _legend(systems: Systems, paired: Systems) -> Markup:
     if paired:
         basis = (
             "the 95% bootstrap interval of the paired difference (same utterances, resampled together) excludes zero"
@@ -174,7 +177,9 @@ def _legend(paired: Systems) -> Markup:
         basis = "the two 95% intervals do not overlap"
         unsure = "they overlap: this report cannot tell the systems apart"
     explained = [
-        join(element("dt", measure.label), element("dd", measure.meaning)) for measure in MEASURES if measure.headline
+        join(element("dt", measure.label), element("dd", measure.meaning))
+        for measure in present(systems)
+        if measure.headline
     ]
     return join(
         element("p", f"✓ {basis}.  ≈ {unsure}.", class_="legend-text"),
@@ -194,9 +199,17 @@ def general(data: ReportData) -> Markup:
     return section(
         "general",
         title,
+        _gate(data.general.gate),
         systems_table(f"General test set{counted}", systems, data.general.paired),
         lead="Sentences without the business's vocabulary: what the model could do before must survive the training.",
     )
+
+
+def _gate(gate: Forgetting | None) -> Markup | None:
+    if gate is None:
+        return None
+    kind = "worse" if gate.failed else "better"
+    return element("p", element("span", f"{gate}", class_=f"badge {kind}"))
 
 
 def keywords(data: ReportData) -> Markup:

@@ -147,3 +147,4 @@ def _categories(data: ReportData) -> Iterable[str]:
     yield from (found.category for found in (data.judge.retention if data.judge else ()))
     yield from (span.category for row in (data.labels.rows if data.labels else ()) for span in row.spans)
     yield from (span.category for utterance in data.utterances or () for span in utterance.spans)
+    yield from (found.category for found in (data.portraits.categories if data.portraits else ()))

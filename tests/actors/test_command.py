@@ -44,6 +44,18 @@ def test_the_program_speaks_what_it_is_given() -> None:
     assert program.capabilities().per_row_seed
 
 
+def test_a_program_that_reads_phonemes_says_so_and_is_given_them() -> None:
+    reading = "喜欢[['ai51 m'A214 s.'i.51]]"
+    assert synthesizer().capabilities().control == {"preset"}
+    program = synthesizer(rate_scale=175, phonemes=True, drops="[0-9]")
+    assert program.capabilities().control == {"preset", "phoneme"}
+    # The digits are tones, not numbers that the program would leave out.
+    assert program.unreadable(request(reading)) == []
+    spelled, phonemes = program.synthesize([request("喜欢爱马仕"), request(reading)])
+    assert spelled.wave is not None
+    assert np.array_equal(spelled.wave, phonemes.wave)
+
+
 def test_failures_stay_on_their_rows_with_status_and_stderr() -> None:
     texts = ["崩溃", "空白", "-v", "喜欢健身"]
     failed, silent, option, spoken = synthesizer(rate_scale=175).synthesize([request(text) for text in texts])

@@ -55,6 +55,42 @@ def test_the_latin_words_inside_mandarin_are_read_as_english():
     assert phonemes[-5:] == ["s", "p", "i:", "d", "i"]
 
 
+@pytest.mark.parametrize(
+    ("text", "reading", "voice"),
+    [
+        ("喜欢爱马仕系列", "喜欢[['ai51 m'A214 s.'i.51]]系列", "cmn"),
+        ("speedy", "[[sp'i:di]]", "en"),
+        ("speedy", "[[_^_en sp'i:di]]", "en"),
+    ],
+)
+def test_a_reading_in_phonemes_makes_the_audio_of_the_word(text, reading, voice):
+    assert np.array_equal(speak(reading, voice).wave, speak(text, voice).wave)
+
+
+def test_phonemes_may_switch_to_another_language_than_the_voices():
+    # Mandarin has no English vowels: without the switch they are what is nearest, or nothing.
+    english = speak("[[_^_en k'Eli]]", "cmn").wave
+    assert not np.array_equal(english, speak("[[k'Eli]]", "cmn").wave)
+    assert abs(len(english) - len(speak("kelly", "cmn").wave)) < 0.1 * len(english)
+
+
+@pytest.mark.parametrize(
+    ("reading", "voice", "left_out"),
+    [
+        ("喜欢[['ai51 m'A214 s.'i.51]]系列", "cmn", []),
+        ("[[sp'i:di]]", "cmn+f2", []),
+        ("[[_^_en l'oUI]]", "cmn", []),
+        ("[[l'oUI]]", "cmn", ["[[l'oUI]]"]),
+        ("[[sp'i:Ωdi]] 😀", "cmn", ["😀", "[[sp'i:Ωdi]]"]),
+        ("[[_^_en]]", "cmn", ["[[_^_en]]"]),
+        ("[[sp'i:di sp'i:Ωdi]]", "cmn", ["[[sp'i:di sp'i:Ωdi]]"]),
+    ],
+)
+def test_only_phonemes_that_espeak_does_not_know_are_left_out(reading, voice, left_out):
+    request = SpeechRequest("row", reading, reading, voice)
+    assert EspeakSynthesizer().unreadable(request) == left_out
+
+
 def test_an_unknown_variant_is_named_together_with_the_known_ones():
     with pytest.raises(HarkenError, match="nope") as failure:
         speak(speaker="cmn+nope")

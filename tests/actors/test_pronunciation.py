@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from actors.pronunciation import Pronouncer, load_pronunciations
+from actors.tts.phonemes import groups, outside
 from harken.errors import HarkenError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -29,6 +30,13 @@ def test_a_term_inside_a_longer_word_is_left_alone() -> None:
     assert Pronouncer({"lv": ["l v"]}).respell("silver", "row") == "silver"
 
 
+def test_brackets_of_the_text_are_never_taken_for_phonemes() -> None:
+    pronouncer = Pronouncer({"kelly": ["[[k'Eli]]"], "birkin 25": ["[[b'Ikin]] 二十五"]})
+    spoken = pronouncer.respell("[[新]][kelly]和[[[birkin 25]]]", "row")
+    assert groups(spoken) == ["[[k'Eli]]", "[[b'Ikin]]"]
+    assert outside(spoken).replace(" ", "") == "[[新]][]和[[[二十五]]]"
+
+
 def test_the_examples_load() -> None:
     spoken = load_pronunciations(ROOT / "examples/luxury/pronunciations.csv")
     assert spoken["speedy 20"] == ("speedy 二十",)
@@ -41,6 +49,10 @@ def test_the_examples_load() -> None:
         ("", "term,spoken"),
         ("term,spoken\nspeedy 20,\n", "line 2"),
         ("term,spoken\na,b\na,c\na,b\n", "line 4"),
+        ("term,spoken\nkelly,[[k'Eli\n", "line 2"),
+        ("term,spoken\nkelly,k'Eli]]\n", "line 2"),
+        ("term,spoken\nkelly,[[ ]] kelly\n", "line 2"),
+        ("term,spoken\nkelly,[[k'E [[li]]\n", "line 2"),
     ],
 )
 def test_a_broken_file_names_the_place(tmp_path: Path, text: str, part: str) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from actors.speaker import SPEECH_SCHEMA, Speaker, augment
+from actors.speaker import SPEECH_SCHEMA, Speaker
 from harken.audio import SAMPLE_RATE, decode_audio
 from harken.errors import HarkenError
 from harken.records import FAILED, OK, Row
@@ -19,6 +19,10 @@ VOICES = VoiceSettings(speakers=("cmn", "cmn+f2", "cmn+m3"))
 def speaker(max_seconds: float = 30.0, pronunciations: dict[str, list[str]] | None = None) -> Speaker:
     settings = SpeechSettings(voices=VOICES, max_seconds=max_seconds)
     return Speaker(settings, VOICES, pronunciations or {})
+
+
+def speaker_with(voices: VoiceSettings, pronunciations: dict[str, list[str]] | None = None) -> Speaker:
+    return Speaker(SpeechSettings(voices=voices), voices, pronunciations or {})
 
 
 def text_rows(count: int) -> list[Row]:
@@ -105,23 +109,35 @@ def test_recordings_are_read_and_an_unreadable_one_names_its_file(tmp_path: Path
     assert "bad.wav" in rows[1]["error"]
 
 
-def test_augmentation_is_what_the_row_says_it_is() -> None:
-    wave = (0.2 * np.sin(np.arange(16000) / 10)).astype(np.float32)
-    settings = AugmentationSettings(noise_probability=1.0, noise_snr_db=(20.0, 20.0), gain_db=(-6.0, -6.0))
-    noisy, applied = augment(wave, settings, "row")
-    assert applied["noise_snr_db"] == 20.0
-    assert applied["gain_db"] == -6.0
-    gain = 10 ** (-6 / 20)
-    noise = noisy / gain - wave
-    snr = 10 * np.log10(np.mean(wave**2) / np.mean(noise**2))
-    assert snr == pytest.approx(20.0, abs=0.5)
+def test_the_augmentation_is_applied_and_recorded_on_the_row() -> None:
+    settings = AugmentationSettings(speed_probability=1.0, speed=(0.5, 0.5), noise_probability=0.0)
+    voices = VoiceSettings(speakers=("cmn",), augmentation=settings)
+    clean = speaker_with(VoiceSettings(speakers=("cmn",)))(text_rows(1))[0]
+    slow = speaker_with(voices)(text_rows(1))[0]
+    assert json.loads(slow["augmentation"])["speed"] == 0.5
+    assert slow["duration"] == pytest.approx(2 * clean["duration"], rel=0.01)
 
 
-def test_no_augmentation_leaves_the_wave() -> None:
-    wave = (0.2 * np.sin(np.arange(1600) / 10)).astype(np.float32)
-    same, applied = augment(wave, AugmentationSettings(noise_probability=0.0, gain_probability=0.0), "row")
-    assert applied == {}
-    assert np.array_equal(same, wave)
+def test_a_reading_in_phonemes_is_spoken_and_the_label_stays() -> None:
+    voices = VoiceSettings(speakers=("cmn",), augmentation=AugmentationSettings(noise_probability=0.0))
+    lexicon = {"爱马仕": ["[['ai51 m'A214 s.'i.51]]"]}
+    rows = [{"id": "a", "text": "喜欢爱马仕系列[[笑]]"}]
+    spoken, plain = speaker_with(voices, lexicon)(rows)[0], speaker_with(voices)(rows)[0]
+    assert spoken["status"] == OK
+    assert spoken["text"] == "喜欢爱马仕系列[[笑]]"
+    assert spoken["text_spoken"] == "喜欢 [['ai51 m'A214 s.'i.51]] 系列[ [笑] ]"
+    assert spoken["audio"] == plain["audio"]
+
+
+def test_phonemes_that_the_backend_does_not_know_are_told_before_anything_is_spoken() -> None:
+    with pytest.raises(HarkenError, match=r"pronunciation of 'kelly'.*k'Ωli.*espeak"):
+        speaker(pronunciations={"lv": ["l v"], "kelly": ["[[_^_en k'Ωli]]"]})
+
+
+def test_a_backend_that_reads_no_phonemes_is_named_with_the_term_and_the_reading() -> None:
+    settings = SpeechSettings(backend="chattts", voices=VoiceSettings(speakers=("anna",)))
+    with pytest.raises(HarkenError, match=r"pronunciation of 'kelly'.*k'Eli.*chattts reads no phonemes"):
+        Speaker(settings, settings.voices, {"kelly": ["凯莉", "[[k'Eli]]"]})
 
 
 def test_an_unknown_voice_is_named_with_near_ones() -> None:

@@ -44,6 +44,8 @@ def test_one_bad_row_costs_no_other(transcriber):
     for row in (heard[0], heard[4], heard[5]):
         assert row["hypothesis"]
         assert row["average_logprob"] < 0
+        assert row["level_db"] == pytest.approx(-20, abs=1)
+        assert row["range_db"] < 5
     assert pa.Table.from_pylist(heard, schema=HYPOTHESIS_SCHEMA).num_rows == len(rows)
 
 

@@ -11,10 +11,14 @@ from pathlib import Path
 
 import pytest
 
+from harken.config import load_config
 from harken.keywords import Keyword, KeywordMatcher, load_keywords
+from harken.portraits.vocabulary import Vocabulary, load_labels
+from harken.settings import TranscriptSettings
 from jobs.nano import vocabulary
 
-LUXURY = Path(__file__).parents[2] / "examples" / "luxury"
+ROOT = Path(__file__).parents[2]
+LUXURY = ROOT / "examples" / "luxury"
 CATEGORY_SIZES = {
     "SERIES": 408,
     "TYPE": 273,
@@ -24,6 +28,17 @@ CATEGORY_SIZES = {
     "LINES": 19,
     "SOCIAL": 3,
 }  # the paper's Table 2
+PRODUCT_COLUMNS = {
+    "brand": "BRAND",
+    "series": "SERIES",
+    "nickname": "NICKNAME",
+    "type": "TYPE",
+    "material": "MATERIAL",
+    "line": "LINES",
+    "colour": "COLOUR",
+    "social": "SOCIAL",
+    "price_band": "BUDGET",
+}
 PUNCTUATION = re.compile(r"[，。？、,.?\s]+")
 
 
@@ -135,6 +150,23 @@ def test_demo_seeds_are_the_seeds_that_mention_demo_terms_only(
     assert len(within_demo) >= 60
 
 
+def test_the_houses_part_the_demo_and_share_what_belongs_to_no_brand(demo_keywords: list[Keyword]) -> None:
+    demo, seeds = KeywordMatcher(demo_keywords), read_sentences("seeds_demo.jsonl")
+    lists = [load_keywords(LUXURY / f"house_{house}_keywords.csv") for house in "ab"]
+    assert set(lists[0]) | set(lists[1]) == set(demo_keywords)
+    assert {keyword.category for keyword in set(lists[0]) & set(lists[1])} == {"TYPE", "SOCIAL"}
+    for house, keywords in zip("ab", lists, strict=True):
+        terms = {keyword.term for keyword in keywords}
+        theirs = [row for row in seeds if {mention.term for mention in demo.find(row["text"])} <= terms]
+        assert read_sentences(f"house_{house}_seeds.jsonl") == theirs
+
+
+def test_the_real_notes_are_the_demo_seeds_and_none_of_the_tests() -> None:
+    real = {row["text"] for row in read_sentences("real_notes.jsonl")}
+    assert real == {row["text"] for row in read_sentences("seeds_demo.jsonl")}
+    assert not real & {row["text"] for name in ("test", "test_notes") for row in read_sentences(f"{name}.jsonl")}
+
+
 @pytest.mark.parametrize("name", ["seeds.jsonl", "seeds_demo.jsonl"])
 def test_seeds_mention_every_category(name: str, matcher: KeywordMatcher) -> None:
     texts = [row["text"] for row in read_sentences(name)]
@@ -163,21 +195,47 @@ def test_test_set_shares_no_sentence_pattern_or_clause_with_the_seeds(matcher: K
 
 def test_products_use_the_keyword_list(keywords: list[Keyword]) -> None:
     products = read_csv("products.csv")
-    assert len(products) >= 40
+    assert len(products) >= 120
     assert len({product["sku"] for product in products}) == len(products)
     categories = {keyword.term: keyword.category for keyword in keywords}
+    extra = {row["label"]: row["category"] for row in read_csv("portrait_labels.csv")}
     for product in products:
-        assert list(product) == ["sku", "brand", "series", "type", "material", "line", "colour", "price_band"]
-        assert all(product[column] for column in ("brand", "series", "type", "colour", "price_band")), product
-        for column, category in {
-            "brand": "BRAND",
-            "series": "SERIES",
-            "type": "TYPE",
-            "material": "MATERIAL",
-            "line": "LINES",
-        }.items():
-            value = product[column]
-            assert not value or categories.get(value) == category, (product["sku"], column, value)
+        assert list(product) == ["sku", *PRODUCT_COLUMNS]
+        assert all(product[column] for column in ("brand", "type", "colour", "price_band")), product
+        for column, category in PRODUCT_COLUMNS.items():
+            for value in filter(None, product[column].split("|")):
+                known = categories.get(value) or extra.get(value)
+                assert known == category, (product["sku"], column, value)
+
+
+def test_portrait_labels_agree_with_the_keywords_and_the_products(
+    keywords: list[Keyword], demo_keywords: list[Keyword]
+) -> None:
+    settings = load_config(ROOT / "configs/portraits.yaml", [], TranscriptSettings)
+    categories = (*settings.keywords.categories, *settings.portraits.categories)
+    labels = load_labels(LUXURY / "portrait_labels.csv", categories)
+    assert {label.category for label in labels} >= set(settings.portraits.categories)
+    values = [
+        Keyword(value, category)
+        for product in read_csv("products.csv")
+        for column, category in PRODUCT_COLUMNS.items()
+        for value in filter(None, product[column].split("|"))
+    ]
+    for terms in (keywords, demo_keywords):
+        spelled = Vocabulary.of(labels, terms, values).label("路易威登")
+        assert spelled is not None
+        assert spelled.name == "louis vuitton"
+
+
+def test_every_demo_note_says_something_about_its_customer(demo_keywords: list[Keyword]) -> None:
+    settings = load_config(ROOT / "configs/portraits.yaml", [], TranscriptSettings)
+    labels = load_labels(
+        LUXURY / "portrait_labels.csv", (*settings.keywords.categories, *settings.portraits.categories)
+    )
+    vocabulary = Vocabulary.of(labels, demo_keywords)
+    found = [len(vocabulary.find(row["text"])) for row in read_sentences("test_notes.jsonl")]
+    assert min(found) >= 1
+    assert sum(found) / len(found) > 3
 
 
 def test_pronunciations_respell_known_terms_and_every_digit(keywords: list[Keyword]) -> None:

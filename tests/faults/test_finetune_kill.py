@@ -3,6 +3,7 @@
 import json
 import os
 import pickle
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from safetensors.torch import load_file
 
 from harken.finetuning.export import ADAPTER, export
 from harken.finetuning.learner import Learner
+from harken.finetuning.selection import select
 from harken.finetuning.task import FinetuneTask
 from harken.finetuning.workers import Workers
 from tests.faults.driver import PATIENCE_SECONDS, ROOT, kill
@@ -24,14 +26,15 @@ from tests.tiny_whisper import save_tiny_whisper
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow]
 
-# Long enough to be killed in the middle, more than once.
-EPOCHS, STEPS_PER_EPOCH = 60, 5
+# Long enough to be killed in the middle, more than once; a checkpoint is at the end of an epoch only after step 252.
+EPOCHS, STEPS_PER_EPOCH, CHECKPOINT_STEPS = 11, 28, 9
 
 
 @pytest.fixture
 def task(tmp_path: Path) -> FinetuneTask:
     model = save_tiny_whisper(tmp_path / "model")
-    task = tiny_task(model, tmp_path, epochs=EPOCHS, checkpoint_every_steps=10)
+    settings = {"batch_size": 1, "checkpoint_every_steps": CHECKPOINT_STEPS, "selection": {"weights": "best"}}
+    task = tiny_task(model, tmp_path, epochs=EPOCHS, **settings)
     (tmp_path / TASK).write_bytes(pickle.dumps(task))
     return task
 
@@ -40,8 +43,12 @@ def task(tmp_path: Path) -> FinetuneTask:
 def expected(task: FinetuneTask, tmp_path: Path) -> dict[str, torch.Tensor]:
     """The weights of a run that nothing disturbed."""
     alone = Learner(task, Workers(), "cpu")
+    assert alone.steps_per_epoch == STEPS_PER_EPOCH
     list(alone.run())
+    select(alone)
     export(alone, tmp_path / "undisturbed")
+    # A finished run's snapshots would be the disturbed one's too.
+    shutil.rmtree(task.directory)
     return adapter(tmp_path / "undisturbed")
 
 
@@ -85,6 +92,9 @@ def test_a_killed_worker_is_replaced_and_nothing_is_lost(task, expected, tmp_pat
     worker = wait_for_step(task, driver, 40)
     os.kill(worker, signal.SIGKILL)
     wait_for_step(task, driver, 60, after_process=worker)
+    resumed_at = json.loads((task.directory / "progress.json").read_text())["resumed_at"]
+    assert resumed_at > 0
+    assert resumed_at % STEPS_PER_EPOCH, "resumed at the border of an epoch: nothing of one was at stake"
     assert driver.wait(timeout=PATIENCE_SECONDS) == 0, (tmp_path / "log").read_text()[-3000:]
     assert "a worker was lost; going on from step" in (tmp_path / "log").read_text()
     assert_finished_like(task, expected)

@@ -83,3 +83,18 @@ def test_switches_reach_the_job_by_name(config: str) -> None:
     run_job(job, Settings, "", ["--config", config], switches)
     run_job(job, Settings, "", ["--config", config, "--retry-failed"], switches)
     assert seen == [(False, False), (False, True)]
+
+
+def test_an_option_with_a_value_reaches_the_job_and_may_choose_the_schema(config: str) -> None:
+    class Other(Settings):
+        name: str = "other"
+
+    seen: list[tuple[type, str | None]] = []
+
+    def job(settings: Settings, words: str | None) -> None:
+        seen.append((type(settings), words))
+
+    options = {"values": {"words": "a file"}, "schemas": {"words": Other}}
+    assert run_job(job, Settings, "", ["--config", config], **options) == 0
+    assert run_job(job, Settings, "", ["--config", config, "--words", "w.txt"], **options) == 0
+    assert seen == [(Settings, None), (Other, "w.txt")]

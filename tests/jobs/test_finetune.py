@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 from harken.errors import HarkenError
 from harken.finetuning.export import ADAPTER, MERGED, export
 from harken.finetuning.learner import Learner
+from harken.finetuning.selection import select
 from harken.finetuning.workers import Workers
 from harken.settings import ClusterSettings
 from harken.whisper import load_whisper
@@ -52,6 +53,22 @@ def test_two_ray_workers_learn_what_one_process_learns(model, tmp_path):
     (task.directory / ADAPTER / "adapter_model.safetensors").unlink()
     finetune(task, CLUSTER)
     assert all(torch.equal(tensor, before[name]) for name, tensor in adapter(task.directory).items())
+
+
+@pytest.mark.slow
+def test_an_elastic_group_ends_with_what_one_process_ends_with(model, tmp_path):
+    selection = {"weights": "lowest", "every_steps": 2, "average": 2}
+    task = tiny_task(model, tmp_path, workers=(1, 2), lora=LORA, selection=selection)
+    facts = finetune(task, CLUSTER)
+    alone = Learner(dataclasses.replace(task, directory=tmp_path / "alone"), Workers(), "cpu")
+    list(alone.run())
+    taken = select(alone)
+    assert facts["taken"]["weights"] == taken["weights"]
+    assert facts["taken"]["cers"] == pytest.approx(taken["cers"])
+    export(alone, tmp_path / "alone")
+    found, expected = adapter(task.directory), adapter(tmp_path / "alone")
+    assert found.keys() == expected.keys()
+    assert all(torch.allclose(found[name], expected[name], atol=1e-4) for name in expected)
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ from harken.records import FAILED, OK, Row
 from harken.settings import PipelineSettings
 from harken.sources import Indices
 from harken.stages import Stage
-from jobs.flow import run_stage
+from jobs.flow import ShardWorker, run_stage
 from jobs.isolation import IsolatedActor, work_in_isolation
 from tests.fragile import Fragile
 
@@ -54,6 +54,26 @@ def test_a_row_that_dies_once_only_is_made(tries: Path) -> None:
     with IsolatedActor(Fragile, {"deadly": (1,), "tries": str(tries), "once": True}) as actor:
         made = work_in_isolation(actor, rows_of(2), SCHEMA)
     assert [row["status"] for row in made] == [OK, OK]
+
+
+def test_after_its_share_of_rows_a_process_is_given_up_for_the_next(tmp_path: Path, tries: Path) -> None:
+    stage = Stage.under(tmp_path, "made", "f", 5)
+    arguments = {"deadly": (7,), "tries": str(tries)}
+    worker = ShardWorker(stage, Indices("f", 0, 10, 2), Fragile, arguments, SCHEMA, rows_per_process=4)
+    summaries = [worker.attempt(shard) for shard in range(5)]
+    assert worker.child is not None
+    worker.child.close()
+    assert [summary["rows"] for summary in summaries] == [2] * 5
+    processes = [row["process"] for row in stage.rows()]
+    here, first, second = processes[0], processes[4], processes[8]
+    assert here == os.getpid()
+    assert processes[:4] == [here] * 4
+    assert processes[4:6] == [first] * 2
+    assert len({here, first, second}) == 3
+    with pytest.raises(ProcessLookupError):
+        os.kill(first, 0)
+    # A row that kills the child is set aside as in any other.
+    assert [row["error"] is None for row in stage.rows()] == [True] * 7 + [False] + [True] * 2
 
 
 def test_rows_are_not_blamed_for_an_actor_that_cannot_be_built(tries: Path) -> None:

@@ -76,6 +76,20 @@ def test_the_table_and_the_report_path_are_printed(finished: tuple[Path, list[st
 
 
 @pytest.mark.smoke
+def test_the_figures_are_left_for_other_programs(finished: tuple[Path, list[str], str]) -> None:
+    output = finished[0]
+    summary, found = (
+        json.loads((output / name).read_text(encoding="utf-8")) for name in ("summary.json", "evaluation.json")
+    )
+    assert set(found["sets"]) == {"domain", "general"}
+    adapted = found["sets"]["domain"]["systems"]["adapted"]
+    assert adapted["metrics"]["cer"] == summary["adapted"]["cer"]
+    assert set(adapted["ier_by_segmenter"]) == set(found["segmenters"]) == {"jieba"}
+    table = (output / "evaluation.csv").read_text(encoding="utf-8-sig").splitlines()
+    assert any(line.startswith("domain,adapted,keyword_recall,SERIES,") for line in table)
+
+
+@pytest.mark.smoke
 def test_the_report_needs_nothing_else(finished: tuple[Path, list[str], str]) -> None:
     page = (finished[0] / "report.html").read_text(encoding="utf-8")
     resources = Resources()
@@ -98,6 +112,18 @@ def test_the_evaluated_rows_are_there(finished: tuple[Path, list[str], str]) -> 
     rows = read_parquet(part)
     assert [row["set"] for row in rows] == ["domain"] * DOMAIN_ROWS + ["general"] * GENERAL_ROWS
     assert all(row["base_hypothesis"] is not None and row["adapted_hypothesis"] is not None for row in rows)
+
+
+@pytest.mark.smoke
+def test_the_portraits_are_in_a_table_and_in_the_report(finished: tuple[Path, list[str], str]) -> None:
+    output, _, printed = finished
+    rows = read_parquet(output / "portraits.parquet")
+    assert [row["system"] for row in rows] == [
+        system for system in ("reference", "base", "adapted") for _ in range(DOMAIN_ROWS)
+    ]
+    assert any(row["suggestions"] for row in rows)
+    assert "Label F1" in printed
+    assert 'id="portraits"' in (output / "report.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.smoke
@@ -131,11 +157,12 @@ def test_a_changed_setting_reruns_what_it_touches(finished: tuple[Path, list[str
     changed = [f"run.output={output}" if override.startswith("run.output") else override for override in overrides]
     run = pipeline([*changed, "evaluate.bootstrap_samples=60"])
     assert run.returncode == 0, run.stderr[-3000:]
-    assert kinds(set(stages(output)) - set(before)) == {"evaluate"}
+    assert kinds(set(stages(output)) - set(before)) == {"portraits", "evaluate"}
     run = pipeline([*changed, "judge.threshold=2.0"])
     assert run.returncode == 0, run.stderr[-3000:]
     new = kinds(set(stages(output)) - set(before))
-    assert new == {"verdicts", "finetune", "hypotheses-domain-adapted", "hypotheses-general-adapted", "evaluate"}
+    heard = {"hypotheses-domain-adapted", "hypotheses-general-adapted"}
+    assert new == {"verdicts", "finetune", *heard, "portraits-adapted", "portraits", "evaluate"}
 
 
 @pytest.mark.parametrize(
@@ -148,6 +175,9 @@ def test_a_changed_setting_reruns_what_it_touches(finished: tuple[Path, list[str
         ("keywords.categories=[BRAND]", ["SERIES"]),
         ("evaluate.domain=absent.jsonl", ["absent.jsonl"]),
         ("keywords.pronunciations=absent.csv", ["absent.csv"]),
+        ("portraits.products=absent.csv", ["absent.csv"]),
+        ("portraits.labels=examples/luxury/keywords.csv", ["keywords.csv", "label"]),
+        ("portraits.columns.brand=BRANT", ["BRANT", "BRAND"]),
         ("labels.cuont=3", ["labels.cuont", "labels.count"]),
         ("run.output=/proc/nowhere", ["/proc"]),
     ],

@@ -1,5 +1,6 @@
 """Which stages a changed setting touches."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -58,8 +59,15 @@ CHANGES = {
     "speech.voices.rate=[0.9, 1.1]": {"speech", "replay", "heard", "verdicts"} | LATE,
     "evaluate.voices.rate=[0.9, 1.1]": {"domain", "general", "adapted", "evaluate"},
     "judge.threshold=0.5": {"verdicts"} | LATE,
+    "judge.second={model: models/nano}": {"verdicts"} | LATE,
+    "judge.planted=5": {"evaluate"},
     "finetune.epochs=1": LATE,
     "finetune.lora.rank=2": LATE,
+    "finetune.keyword_weight=2": LATE,
+    "finetune.real.manifest=examples/general/test.jsonl": LATE,
+    "finetune.workers=[1, 2]": set(),
+    "evaluate.forgetting_limit=0.2": {"evaluate"},
+    "model_export.formats=[adapter]": set(),
     "evaluate.bootstrap_samples=10": {"evaluate"},
     "decoding.max_new_tokens=10": {"heard", "verdicts"} | LATE,
     "run.seed=8": set(STAGES),
@@ -99,6 +107,65 @@ def test_labels_that_were_paid_for_are_asked_for_again_only_when_they_would_diff
     before, after = stages(*LLM), stages(*LLM, override)
     assert set(before) == {"drafts", "labels"}
     assert {name for name in before if before[name] != after[name]} == LLM_CHANGES[override]
+
+
+PORTRAIT_CHANGES = {
+    "portraits.suggestions=5": {"portraits-reference", "portraits-base", "portraits-adapted", "portraits", "evaluate"},
+    "portraits.workers=2": set(),
+    "portraits.rows_per_shard=9": set(),
+    "evaluate.bootstrap_samples=10": {"portraits", "evaluate"},
+    "finetune.epochs=1": {
+        *("finetune", "hypotheses-domain-adapted", "hypotheses-general-adapted"),
+        *("portraits-adapted", "portraits", "evaluate"),
+    },
+}
+
+
+@pytest.mark.parametrize("override", PORTRAIT_CHANGES)
+def test_portraits_are_drawn_again_only_when_they_would_differ(project: Path, override: str) -> None:
+    def stages(*overrides: str) -> dict[str, str]:
+        plan = Plan(load_config("configs/demo.yaml", overrides, PipelineSettings))
+        return {stage.name: stage.fingerprint for stage in plan.stages()}
+
+    before, after = stages(), stages(override)
+    assert {name for name in before if before[name] != after[name]} == PORTRAIT_CHANGES[override]
+
+
+def test_a_run_without_portraits_has_none(project: Path) -> None:
+    without = Plan(load_config("configs/demo.yaml", ["portraits=null"], PipelineSettings))
+    assert without.portraits is None
+    assert not [stage.name for stage in without.stages() if "portraits" in stage.name]
+    assert without.evaluate.fingerprint != fingerprints()["evaluate"]
+
+
+def test_a_changed_product_table_draws_the_portraits_again(project: Path) -> None:
+    before = fingerprints()
+    with (project / "examples/luxury/products.csv").open("a", encoding="utf-8") as lines:
+        lines.write("HK-999,gucci,ophidia,,托特包,帆布,,黑色,,一万以内\n")
+    after = fingerprints()
+    assert {name for name in STAGES if before[name] != after[name]} == {"evaluate"}
+
+
+def test_planted_faults_are_stages_of_their_own_that_training_does_not_read(project: Path) -> None:
+    def stages(*overrides: str) -> dict[str, str]:
+        plan = Plan(load_config("configs/demo.yaml", overrides, PipelineSettings))
+        return {stage.name: stage.fingerprint for stage in plan.stages()}
+
+    before, after = stages(), stages("judge.planted=5")
+    assert set(after) - set(before) == {"speech-planted", "hypotheses-planted-base", "verdicts-planted"}
+    assert {name for name in before if before[name] != after[name]} == {"evaluate"}
+    second = stages("judge.planted=5", "judge.second={model: models/nano}")
+    assert set(second) - set(after) == {"hypotheses-synthetic-second", "hypotheses-planted-second"}
+
+
+SERVER = "judge.second={{server: {{base_url: 'http://127.0.0.1:1/v1', model: {}, concurrency: {}}}}}"
+
+
+def test_another_second_recogniser_is_another_opinion(project: Path) -> None:
+    one, two, faster = (fingerprints(SERVER.format(*what)) for what in (("a", 1), ("b", 1), ("a", 9)))
+    assert one == faster
+    assert one["verdicts"] != two["verdicts"]
+    assert one["heard"] == two["heard"]
 
 
 def test_a_changed_input_file_touches_what_reads_it(project: Path) -> None:
@@ -152,3 +219,66 @@ def test_a_changed_reference_recording_makes_the_speech_again(project: Path) -> 
     before = fingerprints(settings)["speech"]
     recording.write_bytes(b"two")
     assert fingerprints(settings)["speech"] != before
+
+
+def given(*overrides: str) -> Plan:
+    chosen = ("labels.writer=given", "labels.seeds=notes.jsonl", "labels.count=5", "labels.rows_per_shard=2")
+    return Plan(load_config("configs/demo.yaml", (*chosen, *overrides), PipelineSettings))
+
+
+def test_given_labels_are_read_with_their_recordings(project: Path) -> None:
+    (project / "a.wav").write_bytes(b"one")
+    lines = [{"id": f"n{number}", "text": "老花"} | ({"audio": "a.wav"} if number == 0 else {}) for number in range(7)]
+    (project / "notes.jsonl").write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+    plan = given()
+    assert plan.labels.shards == plan.speech.stage.shards == 3
+    rows = [row for shard in range(3) for row in plan.speech.source.rows(shard)]
+    assert [row["id"] for row in rows] == ["n0", "n1", "n2", "n3", "n4"]
+    assert rows[0]["audio_path"] == "a.wav"
+    (project / "a.wav").write_bytes(b"another")
+    after = given()
+    assert after.labels == plan.labels
+    assert after.speech.stage != plan.speech.stage
+    assert given("labels.count=7").labels != plan.labels
+
+
+def test_a_run_learns_from_the_speech_of_others(project: Path) -> None:
+    settings = load_config("configs/demo.yaml", [], PipelineSettings)
+    more = Plan(load_config("configs/demo.yaml", ["labels.count=961"], PipelineSettings))
+    alone, itself = Plan(settings), Plan(settings, [Plan(settings)])
+    assert alone.finetune == itself.finetune
+    assert len({Plan(settings, runs).finetune for runs in ([], [more], [alone, more], [more, alone])}) == 4
+    assert Plan(settings, [more]).replay == alone.replay
+
+
+def test_what_is_in_the_noise_folder_decides_and_where_it_lies_does_not(project: Path) -> None:
+    def speech(folder: str, *overrides: str) -> str:
+        return fingerprints(f"speech.voices.augmentation.noise_folder={folder}", *overrides)["speech"]
+
+    noises = project / "noises"
+    (noises / "street").mkdir(parents=True)
+    (noises / "street" / "bus.wav").write_bytes(b"a bus")
+    before = speech("noises")
+    assert before != fingerprints()["speech"]
+    shutil.copytree(noises, project / "moved")
+    assert speech("moved") == before
+    (noises / "readme.txt").write_text("no noise", encoding="utf-8")
+    assert speech("noises") == before
+    (noises / "street" / "bus.wav").write_bytes(b"a car")
+    changed = speech("noises")
+    assert changed != before
+    (noises / "street" / "bus.wav").rename(noises / "car.wav")
+    assert speech("noises") not in {before, changed}
+    never = "speech.voices.augmentation.noise_probability=0"
+    assert speech("absent", never) == fingerprints(never)["speech"]
+    with pytest.raises(HarkenError, match="absent"):
+        speech("absent")
+
+
+def test_an_augmentation_that_is_never_drawn_does_not_make_the_speech_again(project: Path) -> None:
+    augmentation = "speech.voices.augmentation"
+    off = fingerprints(f"{augmentation}.room_probability=0", f"{augmentation}.room_direct_db=[0, 3]")
+    assert off == fingerprints()
+    on = fingerprints(f"{augmentation}.room_probability=0.1")
+    assert on["speech"] != off["speech"]
+    assert on["domain"] == off["domain"]

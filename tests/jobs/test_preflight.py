@@ -50,3 +50,29 @@ def test_a_submitted_job_must_not_write_into_its_temporary_copy(
     monkeypatch.chdir(copy)
     with pytest.raises(HarkenError, match=r"run\.output.*temporary copy"):
         preflight(settings)
+
+
+@pytest.mark.parametrize("voices", ["speech.voices", "evaluate.voices"])
+def test_a_damaged_recording_of_noise_is_told_before_the_run(tmp_path: Path, voices: str) -> None:
+    (tmp_path / "noises").mkdir()
+    (tmp_path / "noises" / "broken.wav").write_bytes(b"RIFF")
+    with pytest.raises(HarkenError, match=r"noise recording.*broken\.wav"):
+        preflight(settings_with(tmp_path, f"{voices}.augmentation.noise_folder={tmp_path / 'noises'}"))
+
+
+def test_phonemes_that_the_voices_do_not_know_are_told_before_the_run(tmp_path: Path) -> None:
+    lexicon = tmp_path / "lexicon.csv"
+    lexicon.write_text("term,spoken\nkelly,[[k'Ωli]]\n", encoding="utf-8")
+    with pytest.raises(HarkenError, match=r"pronunciation of 'kelly'"):
+        preflight(settings_with(tmp_path, f"keywords.pronunciations={lexicon}"))
+
+
+def test_a_second_judge_that_is_no_model_is_named(tmp_path: Path) -> None:
+    with pytest.raises(HarkenError, match="no-such-folder"):
+        preflight(settings_with(tmp_path, f"judge.second={{model: {tmp_path / 'no-such-folder'}}}"))
+
+
+def test_a_language_without_sounds_needs_the_paper_judge(tmp_path: Path) -> None:
+    with pytest.raises(HarkenError, match="'paper' does without"):
+        preflight(settings_with(tmp_path, "decoding.language=tl"))
+    preflight(settings_with(tmp_path, "decoding.language=tl", "judge.method=paper"))

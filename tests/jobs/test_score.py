@@ -47,6 +47,7 @@ def test_the_command_prints_one_json_object(files):
     jieba = summary["ier_by_segmenter"]["jieba"]
     assert jieba["units"] == {"W": 7, "C": 1, "S": 1}
     assert jieba["errors"] == {"W": 1, "C": 1, "S": 1}
+    assert jieba["rates"] == {"W": 1 / 6, "C": 1 / 2, "S": 1}
     assert summary["segmenters"] == ["jieba"]
     assert summary["keyword_recall_by_category"]["SERIES"] == {"recall": 0.0, "right": 0, "mentions": 1}
     assert summary["keyword_recall_by_category"]["BRAND"]["recall"] is None
@@ -73,6 +74,28 @@ def test_the_table_names_every_metric_and_the_segmenter(files, capsys):
     assert all(f"│ {metric} " in printed for metric in METRICS)
     assert "jieba" in printed
     assert "0.3913" in printed
+
+
+def test_two_systems_are_compared_with_interval_and_p(files, capsys):
+    said = [f"喜欢老花{noun}" for noun in "包鞋帽表链"]
+    write(files / "references.jsonl", *({"id": noun, "text": text} for noun, text in enumerate(said)))
+    write(files / "hypotheses.jsonl", *({"id": noun, "text": text} for noun, text in enumerate(said)))
+    # Another order: the ids tell which utterances belong together.
+    write(files / "other.jsonl", *({"id": noun, "text": said[noun][1:]} for noun in reversed(range(5))))
+    assert main(arguments(files, "--json", f"--against={files / 'other.jsonl'}")) == 0
+    difference = json.loads(capsys.readouterr().out)["difference"]
+    assert set(difference) == set(METRICS)
+    assert difference["cer"] == {"value": -0.2, "low": -0.2, "high": -0.2, "p": pytest.approx(2 / 1001)}
+    assert difference["keyword_recall"]["p"] is None
+    assert main(arguments(files, f"--against={files / 'other.jsonl'}")) == 0
+    printed = capsys.readouterr().out
+    assert "-0.2000" in printed
+    assert "significant" in printed
+    assert main(arguments(files, f"--against={files / 'references.jsonl'}")) == 0
+    assert "may be chance" in capsys.readouterr().out
+    write(files / "other.jsonl", {"id": 0, "text": ""})
+    assert main(arguments(files, f"--against={files / 'other.jsonl'}")) == 2
+    assert "other.jsonl has no hypothesis for the id: '1'" in capsys.readouterr().err
 
 
 def test_explain_shows_the_units_and_why(files, capsys):

@@ -4,7 +4,8 @@ from collections import Counter
 import pytest
 import torch
 
-from harken.finetuning.batches import IGNORED, collate, mask_features, plan_epoch, steps_per_epoch
+from harken.finetune_settings import MaskSettings
+from harken.finetuning.batches import IGNORED, collate, mask_features, padding_share, plan_epoch, steps_per_epoch
 from harken.finetuning.task import Utterance
 from harken.whisper import load_whisper
 from tests.tiny_speech import tone_rows
@@ -15,7 +16,7 @@ def utterances(count: int, prefix: str) -> list[Utterance]:
     return [Utterance(f"{prefix}{index}", "x", b"", source.uniform(1, 9), (1, 2)) for index in range(count)]
 
 
-def plan(epoch: int = 0, seed: int = 1, full_windows: float = 1.0, replay: int = 30):
+def plan(epoch: int = 0, seed: int = 1, full_windows: float = 1.0, replay: int = 30, **options):
     return plan_epoch(
         utterances(100, "t"),
         utterances(replay, "r"),
@@ -24,6 +25,7 @@ def plan(epoch: int = 0, seed: int = 1, full_windows: float = 1.0, replay: int =
         full_windows=full_windows,
         seed=seed,
         epoch=epoch,
+        **options,
     )
 
 
@@ -40,6 +42,34 @@ def test_replay_is_used_up_before_any_of_it_comes_again():
     counts = Counter(drawn)
     assert len(drawn) == 150
     assert set(counts.values()) == {5}
+
+
+def test_real_recordings_come_by_their_ratio_and_all_before_any_twice():
+    real = utterances(40, "real")
+    counts = Counter(index for step in plan(real=real) for index in step.indices)
+    assert all(counts[index] == 1 for index in range(130, 170))
+    drawn = Counter(
+        index
+        for epoch in range(4)
+        for step in plan(epoch, real=real, real_per_synthetic=0.2)
+        for index in step.indices
+        if index >= 130
+    )
+    assert drawn.total() == 80
+    assert set(drawn.values()) == {2}
+    assert len(plan(real=real, real_per_synthetic=0.2)) == steps_per_epoch(100, 30, 0.5, 8, 40, 0.2) == 22
+    # Without real ones nothing changes.
+    assert plan(real=[], real_per_synthetic=0.2) == plan()
+
+
+def test_buckets_save_padding():
+    rows = [*utterances(100, "t"), *utterances(30, "r")]
+    shares = {
+        bucketing: padding_share(plan(full_windows=0.0, bucketing=bucketing), rows, 10.0) for bucketing in (True, False)
+    }
+    assert shares[True] < 0.15 < 0.3 < shares[False]
+    assert padding_share(plan(full_windows=1.0), rows, 10.0) > 0.4
+    assert Counter(i for s in plan(bucketing=False) for i in s.indices) == Counter(i for s in plan() for i in s.indices)
 
 
 def test_the_order_is_a_pure_function_of_seed_and_epoch():
@@ -90,3 +120,21 @@ def test_masks_are_light_deterministic_and_spare_the_silence(seed):
     assert torch.equal(masked[:, 120:], features[:, 120:])
     changed = (masked != features)[:, :120].float().mean()
     assert changed < 0.35
+
+
+def test_masks_follow_their_settings():
+    features = torch.randn(80, 200, generator=torch.Generator().manual_seed(0))
+    untouched = features.clone()
+    mask_features(untouched, 120, random.Random(0), MaskSettings(probability=0.0))
+    assert torch.equal(untouched, features)
+    sometimes = 0
+    for seed in range(60):
+        drawn = features.clone()
+        mask_features(drawn, 120, random.Random(seed), MaskSettings(probability=0.5))
+        sometimes += not torch.equal(drawn, features)
+    assert 15 < sometimes < 45
+    bands = features.clone()
+    mask_features(bands, 120, random.Random(1), MaskSettings(time_masks=0, band_masks=1, band_share=0.5))
+    rows = (bands != features).any(dim=1)
+    assert 0 < rows.sum() <= 40
+    assert (bands != features)[rows][:, :120].all()

@@ -7,12 +7,15 @@ import pytest
 import torch
 import torch.distributed as distributed
 import torch.multiprocessing as multiprocessing
+from transformers.modeling_outputs import BaseModelOutput
 
 from harken.errors import HarkenError
+from harken.finetuning import adapters
 from harken.finetuning.export import ADAPTER, CURVE, FACTS, MERGED, export
 from harken.finetuning.learner import Learner
 from harken.finetuning.task import FinetuneTask
 from harken.finetuning.workers import Workers
+from harken.keywords import Keyword
 from harken.whisper import encode_frames, load_whisper
 
 
@@ -21,7 +24,7 @@ def learner(task: FinetuneTask) -> Learner:
 
 
 def adapter(trained: Learner) -> dict[str, torch.Tensor]:
-    return {name: tensor.detach().clone() for name, tensor in trained._named_trainable()}
+    return {name: tensor.detach().clone() for name, tensor in adapters.trainable(trained.network)}
 
 
 def test_it_learns_and_the_base_stays_frozen(make_task):
@@ -156,13 +159,43 @@ def test_distillation_holds_the_model_closer_to_what_it_was(make_task):
 @pytest.mark.parametrize("part", ["encoder", "decoder"])
 def test_adapters_go_into_the_chosen_part_only(make_task, part):
     lora = {"rank": 4, "parts": [part], "targets": ["q_proj", "fc1"]}
-    names = [name for name, _ in learner(make_task(lora=lora))._named_trainable()]
+    names = [name for name, _ in adapters.trainable(learner(make_task(lora=lora)).network)]
     assert names
     assert all(f".{part}." in name and ("q_proj" in name or "fc1" in name) for name in names)
     assert any("fc1" in name for name in names)
 
 
+def test_the_tokens_of_keywords_are_learnt_and_no_others(make_task, tmp_path):
+    task = dataclasses.replace(
+        make_task(lora={"rank": 4, "tokens": "keywords"}, learning_rate=0.02), keywords=[Keyword("红", "COLOUR")]
+    )
+    trained = learner(task)
+    before = trained.whisper.model.get_output_embeddings().weight.detach().clone()
+    list(trained.run())
+    trained.network.eval()
+    features = trained.whisper.features([torch.randn(8000, generator=torch.Generator().manual_seed(1)).numpy() * 0.1])
+    text = torch.tensor([[*trained.prompt, *trained.whisper.text_tokens("红")]])
+    with torch.no_grad():
+        encoded = encode_frames(trained.whisper.model.get_encoder(), features)
+        expected = trained.forward.logits(encoded, text)
+    export(trained, tmp_path)
+    merged = load_whisper(str(tmp_path / MERGED), "cpu")
+    adapted = load_whisper(task.model, "cpu", adapter=str(tmp_path / ADAPTER))
+    for model in (merged.model, adapted.model):
+        assert model.get_output_embeddings().weight is model.get_input_embeddings().weight
+        changed = (model.get_output_embeddings().weight - before).abs().amax(dim=1) > 1e-3
+        assert set(changed.nonzero().flatten().tolist()) == set(trained.whisper.text_tokens("红")[:-1]) | set(
+            trained.whisper.text_tokens(" 红")[:-1]
+        )
+        with torch.no_grad():
+            encoded = encode_frames(model.get_encoder(), features)
+            logits = model(encoder_outputs=BaseModelOutput(last_hidden_state=encoded), decoder_input_ids=text).logits
+        assert torch.allclose(logits, expected, atol=1e-4)
+
+
 def test_wrong_targets_model_and_language_are_named(make_task):
+    with pytest.raises(HarkenError, match=r"finetune\.lora\.tokens.*no keywords"):
+        learner(make_task(lora={"rank": 4, "tokens": "keywords"}))
     with pytest.raises(HarkenError, match=r"finetune\.lora\.targets"):
         learner(make_task(lora={"rank": 4, "targets": ["no_such_projection"]}))
     with pytest.raises(HarkenError, match="model folder"):

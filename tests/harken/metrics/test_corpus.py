@@ -5,6 +5,7 @@ import pytest
 from harken.keywords import Keyword, KeywordMatcher
 from harken.metrics import (
     METRICS,
+    Resampling,
     UtteranceScore,
     aggregate,
     bootstrap,
@@ -45,8 +46,9 @@ def test_scores_survive_a_row_of_integers(scores):
 def test_an_interval_contains_its_value_and_depends_on_the_seed_only(scores):
     intervals = bootstrap(scores, samples=200, seed=3)
     assert tuple(intervals) == METRICS
-    for interval in intervals.values():
-        assert interval["low"] < interval["value"] < interval["high"]
+    for metric, interval in intervals.items():
+        assert interval["low"] <= interval["value"] <= interval["high"]
+        assert interval["low"] < interval["high"] or metric == "loop_rate"
     assert bootstrap(scores, samples=200, seed=3) == intervals
     assert bootstrap(scores, samples=200, seed=4) != intervals
 
@@ -68,11 +70,12 @@ def test_the_interval_is_scipys_percentile_bootstrap(scores):
 
 def test_pairing_removes_what_both_systems_share(scores):
     same = paired_bootstrap(scores, scores, samples=50)
-    assert same["cer"] == {"value": 0.0, "low": 0.0, "high": 0.0}
+    assert same["cer"] == {"value": 0.0, "low": 0.0, "high": 0.0, "p": 1.0}
     better = [score_utterance(reference, reference, MATCHER, load_segmenters()) for reference, _ in random_pairs(60)]
     difference = paired_bootstrap(scores, better, samples=200)
     assert difference["cer"]["value"] == pytest.approx(-aggregate(scores)["cer"])
     assert difference["cer"]["high"] < 0
+    assert difference["cer"]["p"] == pytest.approx(2 / 201)
     assert difference["keyword_recall"]["low"] > 0
     with pytest.raises(ValueError, match="same utterances"):
         paired_bootstrap(scores, better[:-1])
@@ -105,3 +108,34 @@ def test_a_metric_missing_in_some_resamples_still_has_an_interval():
 def test_scores_of_different_segmenters_are_not_summed(scores):
     with pytest.raises(ValueError, match="different segmenters"):
         aggregate([*scores, score_utterance("喜欢", "喜欢", MATCHER, [])])
+
+
+def test_p_is_small_where_the_interval_excludes_zero_and_large_where_it_does_not(scores):
+    """Half of the utterances a little better: the p-value and the interval must tell the same."""
+    pairs = list(random_pairs(60))
+    for fixed in (0, 1, 30):
+        mixed = [
+            score_utterance(reference, reference if index < fixed else hypothesis, MATCHER, load_segmenters())
+            for index, (reference, hypothesis) in enumerate(pairs)
+        ]
+        found = paired_bootstrap(scores, mixed, samples=400)["cer"]
+        excludes = found["low"] > 0 or found["high"] < 0
+        assert excludes == (found["p"] < 0.05)
+
+
+def test_any_two_systems_are_compared_with_the_draws_that_their_own_intervals_came_from(scores):
+    perfect = [score_utterance(text, text, MATCHER, load_segmenters()) for text, _ in random_pairs(60)]
+    ours, theirs = Resampling.of(scores, 100, seed=5), Resampling.of(perfect, 100, seed=5)
+    assert ours.intervals() == bootstrap(scores, 100, seed=5)
+    assert ours.difference(theirs) == paired_bootstrap(scores, perfect, 100, seed=5)
+    with pytest.raises(ValueError, match="same seed"):
+        ours.difference(Resampling.of(perfect, 100, seed=6))
+
+
+def test_insertions_and_loops_have_rates_of_their_own():
+    said, heard = ("可推荐男装", "喜欢老花"), ("可推荐男装装装装装", "喜欢老花")
+    scores = [score_utterance(*pair, MATCHER, load_segmenters()) for pair in zip(said, heard, strict=True)]
+    rates = aggregate(scores)
+    assert rates["insertion_rate"] == 4 / 9
+    assert rates["loop_rate"] == 1 / 2
+    assert rates["ier"] == 0

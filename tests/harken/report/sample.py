@@ -9,9 +9,11 @@ from harken.report import (
     GeneralCheck,
     Hypothesis,
     Interval,
+    JudgeCheck,
     JudgeReport,
     LabelReport,
     LabelRow,
+    PlantedFault,
     ReportData,
     Span,
     SpeechReport,
@@ -19,6 +21,7 @@ from harken.report import (
     TrainingReport,
     Utterance,
 )
+from harken.report.data import CategoryF1, Customer, PortraitReport, SuggestedProduct
 from tests.harken.report.speech import speechlike
 
 
@@ -91,12 +94,39 @@ def sample() -> ReportData:
             CategoryRecall("SERIES", 40, {"base": 0.1, "adapted": 0.9}),
             CategoryRecall("SOCIAL", 0, {"base": None, "adapted": None}),
         ),
+        portraits=PortraitReport(
+            {"base": {"f1": interval(0.31)}, "adapted": {"f1": interval(0.77)}},
+            {"adapted": {"f1": interval(0.46)}},
+            (CategoryF1("BRAND", 12, {"base": 0.25, "adapted": 0.75}), CategoryF1("AGE", 0, {"base": None})),
+            spelled_f1={"base": 0.29, "adapted": 0.71},
+            system="adapted",
+            customers=(
+                Customer(
+                    "test-1",
+                    "想要古驰，不要黑色",
+                    (Span(2, 4, "BRAND"), Span(7, 9, "COLOUR")),
+                    refused=("黑色",),
+                    suggestions=(SuggestedProduct("HK-009", "gucci ophidia", 0.625, ("gucci",)),),
+                ),
+                Customer("test-2", "今天天气很好"),
+            ),
+            total=200,
+        ),
         utterances=(utterance(1, recording), utterance(2)),
         labels=LabelReport(
             960, (label,), (CategoryCoverage("SERIES", 408, 300, 900), CategoryCoverage("NONE", 0, 0, 0))
         ),
         speech=SpeechReport((2.5, 3.5, 9.0), {"cmn+f2": 3}, {"noise": 1}),
-        judge=JudgeReport((0.0, 0.1, 0.2, 1.4), 0.15, 2, {"CER above 0.15": 2}, (CategoryRetention("SERIES", 9, 6),)),
+        judge=JudgeReport(
+            (0.0, 0.1, 0.2, 1.4),
+            0.15,
+            2,
+            {"CER above 0.15": 2},
+            (CategoryRetention("SERIES", 9, 6),),
+            carrier_cers=(0.0, 0.0, 0.1, 0.9),
+            method="carrier",
+            check=JudgeCheck(interval(0.97), interval(0.92), 1, (PlantedFault("noise", 40, 37, interval(0.925)),)),
+        ),
         training=TrainingReport((CurvePoint(1, 3.0, None), CurvePoint(10, 1.0, 0.3)), {"epochs": "4"}),
         stages=(
             StageRun("labels", 2.0, rows=960, failed=0),

@@ -3,6 +3,7 @@ import io
 from rich.console import Console
 
 from harken.report import print_table
+from harken.report.console import print_customers
 from tests.harken.report.sample import PAIRED, SYSTEMS, interval
 
 
@@ -48,3 +49,18 @@ def test_no_figure_is_cut_when_many_systems_meet_a_narrow_terminal():
     text = printed(systems, width=80)
     assert "…" not in text
     assert text.count("0.412") == 4
+
+
+def test_portraits_show_texts_as_they_are_and_count_who_is_served():
+    suggestion = {"product": "1", "name": "dior", "score": 0.5, "causes": [{"label": "[bold]"}]}
+    served = {"id": "a", "text": "[red]包", "portrait": [("BRAND", ["dior"])], "refused": [("COLOUR", ["黑色"])]}
+    rows = [
+        served | {"suggestions": [suggestion], "status": "ok"},
+        {"id": "b", "text": "", "portrait": [], "refused": [], "suggestions": [], "status": "failed"},
+    ]
+    console = Console(file=io.StringIO(), width=120)
+    print_customers(rows, console)
+    text = console.file.getvalue()
+    for words in ("[red]包", "BRAND dior", "COLOUR not 黑色", "0.50 1 dior <- [bold]"):
+        assert words in text
+    assert "2 customers, 1 with suggestions, 1 failed" in text

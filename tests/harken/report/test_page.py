@@ -34,6 +34,7 @@ SECTIONS = {
     "keywords": ("SERIES", "90.0%", "n/a"),
     "spread": ("median CER", "fewer errors"),
     "utterances": ("test-1", "喜欢老花speedy 20", "cmn+f5"),
+    "portraits": ("0.770 [0.750, 0.790]", "0.710", "refused: 黑色", "HK-009 gucci ophidia", "of 200"),
     "labels": ("想看neverfull托特包", "客户喜欢老花", "73.5%"),
     "speech": ("cmn+f2", "noise"),
     "judge": ("CER above 0.15", "rejected", "66.7%"),

@@ -33,6 +33,14 @@ def test_the_curve_never_falls():
     assert heights == sorted(heights, reverse=True)
 
 
+def test_a_second_measure_is_drawn_beside_and_the_threshold_is_on_the_first():
+    figure = Document(plots.remaining_curve([0.0, 0.1], 0.15, "carrier CER", {"CER": [0.4, 0.9], "none": []}))
+    assert len(figure.all("path")) == 2
+    (label,) = [node for node in figure.all("text") if node.attributes["class"] == "callout"]
+    assert label.text == "threshold 0.15: 100.0%"
+    assert [node.text for node in figure.all("li")] == ["carrier CER", "CER"]
+
+
 def test_every_headline_metric_has_a_dot_per_system_where_its_value_is():
     figure = Document(plots.metric_dots(SYSTEMS))
     assert len(figure.all("circle")) == 2 * len(SYSTEMS["base"])

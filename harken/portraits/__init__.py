@@ -1,0 +1,1 @@
+"""Customer portraits: known labels, where a transcript mentions them, and the products they speak for."""

@@ -1,0 +1,276 @@
+"""The report of a grid: the shape of the first paper's Tables 3 and 4 and Figure 6a, in one HTML file."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from harken.report.blocks import (
+    Cell,
+    Column,
+    TableCell,
+    TableRow,
+    change_badge,
+    details,
+    facts,
+    nothing,
+    plural,
+    section,
+    side_by_side,
+    stack,
+    table,
+)
+from harken.report.data import Interval
+from harken.report.grid_console import COMPARED, IER_CLASSES, best, grid_measures
+from harken.report.grid_plots import epoch_curves, row_dots
+from harken.report.markup import Markup, element, join
+from harken.report.measures import change, number, percent, rate, with_interval
+from harken.report.page import Chapters, assemble
+from harken.report.run import duration, reproduction
+
+Found = Mapping[str, Any]
+"""What `jobs.measuring.measure` found."""
+
+_CHAPTERS: Chapters = (
+    ("Results", (("summary", "Summary"), ("results", "The grid"), ("comparisons", "Differences"))),
+    ("Detail", (("ier", "IER by class"), ("keywords", "Keywords"), ("epochs", "Epochs"))),
+    ("Run", (("training", "What was trained"), ("reproduction", "Configuration"))),
+)
+
+
+def render_grid(found: Found) -> str:
+    """The whole report as HTML text; every text in it is inert."""
+    rows = [cell["name"] for cell in found["cells"]]
+    sections = join(
+        _summary(found),
+        _results(found["sets"], rows),
+        _comparisons(found),
+        _ier(found["sets"], rows, found["segmenters"]),
+        _keywords(found["sets"], rows),
+        _epochs(found),
+        _training(found["cells"]),
+        reproduction(f"{found['grid']}\n---\n{found['pipeline']}", found["provenance"]),
+    )
+    tests = plural(len(found["sets"]), "test set")
+    return assemble("Models x training sets", f"{plural(len(rows), 'row')}, {tests}", _CHAPTERS, sections)
+
+
+def _summary(found: Found) -> Markup:
+    notes = [element("li", note) for note in found["notes"]]
+    told = element("div", element("h3", "Before you rely on this"), element("ul", notes), class_="notes")
+    leaders = [
+        element("li", f"{test}: the lowest CER has {leader} ({with_interval(_metric(figures, leader, 'cer'))})")
+        for test, figures in found["sets"].items()
+        if (leader := best(figures, grid_measures(("cer",))[0]))
+    ]
+    failed = [cell["name"] for cell in found["cells"] if cell["status"] == "failed"]
+    return section(
+        "summary",
+        "Summary",
+        element("ul", leaders) if leaders else nothing("There are not two rows to compare."),
+        element("p", f"Failed: {', '.join(failed)}. The others are complete.", class_="nothing") if failed else None,
+        told if notes else None,
+    )
+
+
+def _results(sets: Mapping[str, Any], rows: Sequence[str]) -> Markup:
+    if not sets:
+        return section("results", "The grid", nothing("No row was measured."))
+    shown = []
+    for test, figures in sets.items():
+        plots = [
+            row_dots(
+                measure,
+                {name: _metric(figures, name, measure.key) for name in rows if name in figures["systems"]},
+                best(figures, measure),
+            )
+            for measure in grid_measures(("cer", "keyword_recall"))
+        ]
+        shown.append(_set_table(test, figures, rows))
+        shown.append(side_by_side(*plots))
+    return section("results", "The grid", shown, lead="Lower is better, except for keyword recall. The best in bold.")
+
+
+def _set_table(test: str, figures: Mapping[str, Any], rows: Sequence[str]) -> Markup:
+    measures = grid_measures()
+    leaders = {measure.key: best(figures, measure) for measure in measures}
+    columns = [Column("Trained on"), *(Column(m.label, numeric=True, meaning=m.meaning) for m in measures)]
+    lines: list[TableRow] = []
+    for name in rows:
+        line: list[TableCell] = [Cell(name, name, "name")]
+        for measure in measures:
+            interval = _metric(figures, name, measure.key)
+            value, bracket, rest = with_interval(interval).partition(" [")
+            shown = element("b", value) if leaders[measure.key] == name else value
+            line.append(
+                Cell(
+                    join(shown, element("span", f" [{rest}", class_="interval") if bracket else None), number(interval)
+                )
+            )
+        lines.append(line)
+    title = f"{test}: {plural(figures['utterances'], 'utterance')}"
+    return element("div", table(title, columns, lines), class_="narrow")
+
+
+def _comparisons(found: Found) -> Markup:
+    title = "Differences"
+    if not found["comparisons"]:
+        return section("comparisons", title, nothing("There are not two rows to compare."))
+    measures = grid_measures(COMPARED)
+    columns = [Column("This"), Column("Less that"), Column("On")]
+    for measure in measures:
+        columns += [Column(measure.label, numeric=True), Column("", numeric=True), Column("p", numeric=True)]
+    lines: list[TableRow] = []
+    for pair in found["comparisons"]:
+        systems = found["sets"][pair["test"]]
+        line: list[TableCell] = [pair["this"], pair["than"], pair["test"]]
+        for measure in measures:
+            difference = pair["metrics"][measure.key]
+            before, after = (_metric(systems, pair[side], measure.key) for side in ("than", "this"))
+            badge = change_badge(change(before, after, difference, measure.higher_is_better))
+            p = difference["p"]
+            line += [Cell(_signed(difference), number(difference)), badge, Cell("n/a" if p is None else f"{p:.3g}", p)]
+        lines.append(line)
+    return section(
+        "comparisons",
+        title,
+        element("div", table("Paired bootstrap over utterances", columns, lines), class_="narrow"),
+        details("Any two rows: difference of CER (row less column)", _matrix(found["pairs"]), long=True),
+        lead="✓ the 95% interval of the difference excludes zero; ≈ it does not: this may be chance.",
+    )
+
+
+def _matrix(pairs: Mapping[str, Mapping[str, Any]]) -> Markup:
+    names = list(pairs)
+    columns = [Column("CER, row less column"), *(Column(name, numeric=True) for name in names)]
+    lines: list[TableRow] = []
+    for this in names:
+        line: list[TableCell] = [this]
+        for than in names:
+            difference = pairs[than].get(this)
+            if difference is None:
+                line.append("")
+                continue
+            value, low, high = (number(difference, part) for part in ("value", "low", "high"))
+            certain = low is not None and high is not None and (low > 0 or high < 0)
+            shown = "n/a" if value is None else f"{_minus(f'{value:+.3f}')} {'✓' if certain else '≈'}"
+            line.append(Cell(shown, value))
+        lines.append(line)
+    return table("Differences of CER on the first test set", columns, lines, sortable=False)
+
+
+def _ier(sets: Mapping[str, Any], rows: Sequence[str], segmenters: Sequence[str]) -> Markup:
+    columns = [Column("Trained on"), Column("IER", numeric=True), Column("IER_ins", numeric=True)]
+    columns += [
+        Column(f"{kind}, {segmenter}", numeric=True) for segmenter in segmenters for kind in IER_CLASSES.values()
+    ]
+    shown = []
+    for test, figures in sets.items():
+        lines: list[TableRow] = []
+        for name in rows:
+            if name not in figures["systems"]:
+                continue
+            parts = figures["systems"][name]["ier_by_segmenter"]
+            line: list[TableCell] = [Cell(name, name, "name")]
+            for key in ("ier", "ier_ins"):
+                interval = _metric(figures, name, key)
+                line.append(Cell(with_interval(interval), number(interval)))
+            for segmenter in segmenters:
+                rates = parts[segmenter]["rates"]
+                line += [Cell(rate(rates[kind]), rates[kind]) for kind in IER_CLASSES]
+            lines.append(line)
+        shown.append(table(f"{test}: integrated error rate", columns, lines))
+    return section(
+        "ier",
+        "IER by class",
+        shown or nothing("No row was measured."),
+        lead="Share of words, single characters and keywords with any error inside; a unit counts as a whole.",
+    )
+
+
+def _keywords(sets: Mapping[str, Any], rows: Sequence[str]) -> Markup:
+    shown = []
+    for test, figures in sets.items():
+        systems = {name: figures["systems"][name] for name in rows if name in figures["systems"]}
+        counted = next(iter(systems.values()))["keyword_recall_by_category"] if systems else {}
+        mentioned = {category: found for category, found in counted.items() if found["mentions"]}
+        if not mentioned:
+            continue
+        columns = [Column("Trained on")]
+        columns += [Column(f"{category} ({found['mentions']})", numeric=True) for category, found in mentioned.items()]
+        lines: list[TableRow] = []
+        for name, parts in systems.items():
+            recalls = [parts["keyword_recall_by_category"][category]["recall"] for category in mentioned]
+            lines.append([Cell(name, name, "name"), *(Cell(percent(recall), recall) for recall in recalls)])
+        shown.append(table(f"{test}: keyword recall by category (mentions)", columns, lines))
+    return section(
+        "keywords",
+        "Keywords",
+        shown or nothing("No keyword is mentioned in a test set."),
+        lead="A keyword counts only if its whole span is right. A category with few mentions says little by itself.",
+    )
+
+
+def _epochs(found: Found) -> Markup:
+    tested: dict[str, list[tuple[float, Interval]]] = {}
+    for point in found["epochs"]:
+        tested.setdefault(point["variant"], []).append((float(point["epochs"]), point["cer"]))
+    held_out = {
+        cell["name"]: [(point["epoch"], {"value": point["cer"]}) for point in cell["curve"]] for cell in found["cells"]
+    }
+    test = found["epochs"][0]["test"] if found["epochs"] else ""
+    after = epoch_curves(f"CER on {test} by number of epochs", tested, "CER")
+    during = epoch_curves("CER on held-out rows of the training set", held_out, "CER")
+    return section(
+        "epochs",
+        "Epochs",
+        side_by_side(
+            after or nothing("No variant was trained for other numbers of epochs (setting `epochs`)."),
+            during or nothing("No variant was trained."),
+        ),
+        lead="Left: every point is a training of its own, measured on the test set. Right: within one training.",
+    )
+
+
+def _training(cells: Sequence[Mapping[str, Any]]) -> Markup:
+    columns = [Column("Row"), Column("Training sets"), Column("Kept", numeric=True), Column("of", numeric=True)]
+    columns += [Column("Said in a test", numeric=True), Column("Training", numeric=True), Column("Status")]
+    lines: list[TableRow] = []
+    known = []
+    for cell in cells:
+        training = cell["training"]
+        status = Cell(cell["error"] or "ok", kind="worse" if cell["error"] else None)
+        if training is None:
+            lines.append([cell["name"], "none", Cell("n/a"), Cell("n/a"), Cell("n/a"), Cell("n/a"), status])
+            continue
+        sets = ", ".join(f"{name} ({count})" for name, count in training["sets"].items())
+        seconds = training["seconds"]
+        lines.append(
+            [
+                *(cell["name"], sets, training["kept"], training["spoken"], training["said in tests"]),
+                Cell(duration(seconds), seconds),
+                status,
+            ]
+        )
+        known.append(stack(element("h3", cell["name"]), facts((k, str(v)) for k, v in training["facts"].items())))
+    return section(
+        "training",
+        "What was trained",
+        table("Rows of the grid", columns, lines),
+        details("Facts of every fine-tuning", known, long=True) if known else None,
+        lead="Utterances that the judge kept, and how many of their sentences a test set says as well.",
+    )
+
+
+def _metric(figures: Mapping[str, Any], system: str, metric: str) -> Interval | None:
+    interval: Interval | None = figures["systems"].get(system, {}).get("metrics", {}).get(metric)
+    return interval
+
+
+def _signed(difference: Interval) -> str:
+    value, low, high = (number(difference, part) for part in ("value", "low", "high"))
+    if value is None:
+        return "n/a"
+    return _minus(f"{value:+.3f}" if low is None or high is None else f"{value:+.3f} [{low:+.3f}, {high:+.3f}]")
+
+
+def _minus(shown: str) -> str:
+    return shown.replace("-", "\N{MINUS SIGN}")

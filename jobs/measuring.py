@@ -1,0 +1,159 @@
+"""What a grid found, as one JSON-serialisable mapping: every figure that its tables, plots and files show."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from harken.config import dump_yaml
+from harken.grid_settings import BASE
+from harken.keywords import KeywordMatcher, load_keywords
+from harken.provenance import provenance
+from harken.records import OK
+from harken.text import bare
+from jobs.cells import Cell, Cells
+from jobs.figures import evaluation
+from jobs.plan import Plan
+from jobs.scoring import Scores, score_set
+
+CURVE_METRICS = ("cer", "keyword_recall")
+
+
+def measure(cells: Cells, failures: Mapping[str, str]) -> dict[str, Any]:
+    """Score every cell that did not fail on every test set.
+
+    Returns:
+        `jobs.figures.evaluation` of the rows, and: ``cells`` (per row what was trained, or why it failed),
+        ``comparisons`` (pairs with differences), ``pairs`` (CER of any two rows on the first test set), ``epochs`` (the
+        curve), ``config``, ``grid``, ``provenance`` and ``notes``.
+
+    Raises:
+        HarkenError: a segmenter cannot be loaded, or a damaged part.
+    """
+    good = [cell for cell in cells.cells if cell.name not in failures]
+    rows = [cell for cell in good if cell.epochs is None]
+    scored = _scored(cells, rows)
+    said = {
+        bare(row["text"])
+        for name, speech in cells.tests.items()
+        if name in scored
+        for row in speech.stage.rows(["text"])
+    }
+    return {
+        "config": str(cells.grid.config),
+        **evaluation(scored, cells.base.evaluate.segmenters),
+        "cells": [_cell(cell, failures.get(cell.name), said) for cell in cells.cells if cell.epochs is None],
+        "comparisons": _comparisons(cells, scored),
+        "pairs": _pairs(scored),
+        "epochs": _epochs(cells, [cell for cell in good if cell.epochs is not None]),
+        "notes": _notes(cells),
+        "grid": dump_yaml(cells.grid),
+        "pipeline": dump_yaml(cells.base),
+        "provenance": provenance(),
+    }
+
+
+def _scored(cells: Cells, systems: list[Cell]) -> dict[str, Scores]:
+    keywords = cells.base.keywords
+    matcher = KeywordMatcher(load_keywords(keywords.path, keywords.categories))
+    scored = {}
+    for name, speech in cells.tests.items():
+        heard = {cell.name: cell.hypotheses(speech) for cell in systems if name in cells.tests_of(cell)}
+        if heard:
+            utterances = [row for row in speech.stage.rows() if row["status"] == OK]
+            scored[name] = score_set(cells.base, matcher, utterances, heard)
+    return scored
+
+
+def _cell(cell: Cell, failure: str | None, said_in_tests: set[str]) -> dict[str, Any]:
+    described: dict[str, Any] = {
+        "name": cell.name,
+        "model": cell.model,
+        "variant": cell.variant,
+        "status": "failed" if failure else "ok",
+        "error": failure,
+        "training": None,
+        "curve": [],
+    }
+    if cell.trained and not failure:
+        record = cell.plan.finetune.record()
+        kept = [_kept(run) for run in cell.plan.training]
+        described["training"] = {
+            "sets": {name: len(texts) for name, texts in zip(cell.train_on, kept, strict=True)},
+            "spoken": sum(run.verdicts.record()["rows"] for run in cell.plan.training),
+            "kept": sum(map(len, kept)),
+            "said in tests": sum(bare(text) in said_in_tests for texts in kept for text in texts),
+            "seconds": record["seconds"],
+            "facts": record["facts"],
+        }
+        described["curve"] = _dev_curve(cell.plan)
+    return described
+
+
+def _kept(run: Plan) -> list[str]:
+    """The texts that a run lends to training."""
+    kept = {row["id"] for row in run.verdicts.rows(["id", "verdict"]) if row["verdict"] == "keep"}
+    return [row["text"] for row in run.speech.stage.rows(["id", "text"]) if row["id"] in kept]
+
+
+def _dev_curve(plan: Plan) -> list[dict[str, float]]:
+    """CER on the rows that were held out of the training, by epoch; epoch 0 is the un-tuned model."""
+    curve, facts = (
+        json.loads((plan.finetune.directory / name).read_text(encoding="utf-8"))
+        for name in ("curve.json", "facts.json")
+    )
+    # A training that stopped early made fewer steps than its epochs have.
+    steps = facts.get("planned_steps", facts["steps"]) / plan.settings.finetune.epochs
+    return [
+        {"epoch": round(point["step"] / steps, 2), "cer": point["dev_cer"]}
+        for point in curve
+        if point.get("dev_cer") is not None
+    ]
+
+
+def _comparisons(cells: Cells, scored: Mapping[str, Scores]) -> list[dict[str, Any]]:
+    pairs = [(BASE, variant) for variant in cells.grid.variants]
+    pairs += [pair for pair in cells.grid.comparisons if pair not in pairs]
+    named = [
+        (cells.named(model, first), cells.named(model, second)) for model in cells.models for first, second in pairs
+    ]
+    return [
+        {"test": test, "than": than, "this": this, "metrics": scores.difference(than, this)}
+        for than, this in named
+        for test, scores in scored.items()
+        if than in scores.systems and this in scores.systems
+    ]
+
+
+def _pairs(scored: Mapping[str, Scores]) -> dict[str, dict[str, Any]]:
+    """``{than: {this: difference of CER}}`` on the first test set."""
+    scores = next(iter(scored.values()), None)
+    if scores is None:
+        return {}
+    return {
+        than: {this: scores.difference(than, this)["cer"] for this in scores.systems if this != than}
+        for than in scores.systems
+    }
+
+
+def _epochs(cells: Cells, points: list[Cell]) -> list[dict[str, Any]]:
+    scored = _scored(cells, points)
+    return [
+        {
+            "variant": cells.named(cell.model, cell.variant),
+            "epochs": cell.epochs,
+            "test": test,
+            **{metric: scores.intervals[cell.name][metric] for metric in CURVE_METRICS},
+        }
+        for test, scores in scored.items()
+        for cell in points
+        if cell.name in scores.systems
+    ]
+
+
+def _notes(cells: Cells) -> list[str]:
+    segmenters = cells.base.evaluate.segmenters
+    notes = [f"IER is the mean over the segmenters: {', '.join(segmenters)} (the paper used jieba and HanLP)."]
+    if any(path == "models/nano" for path in cells.models.values()):
+        notes.append("The embedded nano-Whisper understands synthetic speech only: read trends, not absolute rates.")
+    notes.append("Each row is one fine-tuning with one seed: the intervals are over test utterances, not over seeds.")
+    return notes

@@ -1,0 +1,136 @@
+"""A grid's tables and page, from figures as `jobs.measuring` gives them."""
+
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from harken.report.grid import render_grid
+from harken.report.grid_console import GRID_METRICS, best, grid_measures, print_grid
+from tests.harken.report.document import Document
+from tests.harken.report.sample import interval
+
+HOSTILE = "<script>x</script>[bold]&"
+
+
+def difference(value: float) -> dict[str, Any]:
+    return {**interval(value), "p": 0.002}
+
+
+def system(cer: float) -> dict[str, Any]:
+    return {
+        "metrics": {metric: interval(cer) for metric in (*GRID_METRICS, "ier_ins")},
+        "ier_by_segmenter": {"jieba": {"ier": cer, "rates": {"W": cer, "C": None, "S": 1.0}}},
+        "keyword_recall_by_category": {
+            "SERIES": {"recall": 1 - cer, "right": 3, "mentions": 4},
+            "SOCIAL": {"recall": None, "right": 0, "mentions": 0},
+        },
+    }
+
+
+def sample() -> dict[str, Any]:
+    systems = {"base": system(0.5), HOSTILE: system(0.2)}
+    training = {
+        "sets": {HOSTILE: 3},
+        "spoken": 4,
+        "kept": 3,
+        "said in tests": 1,
+        "seconds": 61.0,
+        "facts": {"steps": "7"},
+    }
+    cell = {"model": "nano", "status": "ok", "error": None, "training": None, "curve": []}
+    return {
+        "config": "demo.yaml",
+        "segmenters": ["jieba"],
+        "sets": {"domain": {"utterances": 20, "systems": systems, "differences": {}}},
+        "cells": [
+            cell | {"name": "base", "variant": "base"},
+            cell
+            | {"name": HOSTILE, "variant": HOSTILE, "training": training}
+            | {"curve": [{"epoch": 0.0, "cer": 0.5}, {"epoch": 1.0, "cer": 0.2}]},
+            cell | {"name": "broken", "variant": "broken", "status": "failed", "error": f"reason: {HOSTILE}"},
+        ],
+        "comparisons": [
+            {
+                "test": "domain",
+                "than": "base",
+                "this": HOSTILE,
+                "metrics": {metric: difference(-0.3) for metric in GRID_METRICS},
+            }
+        ],
+        "pairs": {"base": {HOSTILE: difference(-0.3)}, HOSTILE: {"base": difference(0.3)}},
+        "epochs": [
+            {"variant": HOSTILE, "epochs": n, "test": "domain", "cer": interval(c), "keyword_recall": interval(1 - c)}
+            for n, c in ((1, 0.4), (3, 0.2))
+        ],
+        "notes": ["Synthetic speech only."],
+        "grid": "variants: {}\n",
+        "pipeline": "model: models/nano\n",
+        "provenance": {"command": "python -m jobs.grid"},
+    }
+
+
+def printed(found: dict[str, Any]) -> str:
+    console = Console(highlight=False, width=70)
+    with console.capture() as capture:
+        print_grid(found, console)
+    return capture.get()
+
+
+def test_the_page_is_whole_and_every_text_inert() -> None:
+    page = Document(render_grid(sample()))
+    assert len(page.all("script")) == 1
+    assert HOSTILE in page.one("results").text
+    assert f"reason: {HOSTILE}" in page.one("training").text
+    assert not [node for node in page.nodes if node.attributes.get("src", "").startswith("http")]
+    links = {node.attributes["href"].removeprefix("#") for node in page.all("a")}
+    assert links == {node.attributes["id"] for node in page.all("section")}
+
+
+def test_the_page_has_the_shape_of_the_papers_tables_and_figure() -> None:
+    page = Document(render_grid(sample()))
+    for label in (
+        "CER",
+        "CER_cn",
+        "CER_oth",
+        "WER",
+        "WER_cn",
+        "WER_oth",
+        "MER",
+        "Keyword recall",
+        "Insertions",
+        "Loops",
+    ):
+        assert label in page.one("results").text
+    assert "words, jieba" in page.one("ier").text
+    assert "SERIES (4)" in page.one("keywords").text
+    assert "SOCIAL" not in page.one("keywords").text
+    assert "CER on domain by number of epochs" in page.one("epochs").text
+    drawn = [node for node in page.all("svg") if "figure" in node.parents]
+    assert len(drawn) == 4
+    assert "−0.300 [−0.320, −0.280]" in page.one("comparisons").text
+    assert "0.002" in page.one("comparisons").text
+
+
+def test_the_terminal_shows_every_row_and_what_failed() -> None:
+    text = printed(sample())
+    assert "-0.300 [-0.320, -0.280]*" in text
+    assert f"broken: failed: reason: {HOSTILE}" in text
+    assert "1 of its training sentences are also in a test set" in text
+    for label in ("CER_cn", "Loops", "words (jieba)", "SERIES (4)", "By the number of epochs"):
+        assert label in text
+
+
+def test_a_grid_of_which_nothing_came_is_said_so() -> None:
+    failed = [cell | {"status": "failed", "error": "reason"} for cell in sample()["cells"][:1]]
+    found = sample() | {"sets": {}, "comparisons": [], "pairs": {}, "epochs": [], "cells": failed}
+    assert "No row was measured." in Document(render_grid(found)).one("results").text
+    assert "base: failed: reason" in printed(found)
+
+
+@pytest.mark.parametrize(("metric", "leader"), [("cer", "b"), ("keyword_recall", "a")])
+def test_the_best_is_the_lowest_rate_or_the_highest_recall(metric: str, leader: str) -> None:
+    (measure,) = grid_measures((metric,))
+    figures = {"systems": {"a": system(0.4), "b": system(0.2), "c": {"metrics": {metric: {"value": None}}}}}
+    assert best(figures, measure) == leader
+    assert best({"systems": {"a": system(0.4)}}, measure) is None
