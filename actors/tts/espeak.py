@@ -61,7 +61,7 @@ _THEIR_SAMPLES = ENGINE_RATE // 10
 _LONGEST_DATA_PATH = 150
 # espeak-ng 1.52.0 never frees the dictionary of a text's second language: about 185 KB an utterance that mixes two,
 # because every utterance has a library of its own (see `Engine`). After so many a process is given up.
-UTTERANCES_PER_PROCESS = 1000
+UTTERANCES_PER_PROCESS = 2000
 # The library has global state: one engine at a time in a process.
 _ENGINE_LOCK = threading.RLock()
 

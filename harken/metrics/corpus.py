@@ -63,16 +63,17 @@ def ier_by_segmenter(scores: Sequence[UtteranceScore]) -> dict[str, SegmenterBre
     breakdowns: dict[str, SegmenterBreakdown] = {}
     for name in _segmenters(totals):
         units, errors = (
-            {kind: int(totals[f"ier.{name}.{count}.{kind}"][0]) for kind in CLASSES} for count in ("units", "errors")
+            {str(kind): int(totals[f"ier.{name}.{count}.{kind}"][0]) for kind in CLASSES}
+            for count in ("units", "errors")
         )
         retyped = int(totals[f"ier.{name}.retyped"][0])
         counted = {"W": units["W"] - retyped, "C": units["C"] + retyped, "S": units["S"]}
         breakdowns[name] = {
             "ier": as_number(_ier(totals, name)[0]),
             "ier_ins": as_number(_ier(totals, name, insertions=True)[0]),
-            "units": dict(units),
-            "errors": dict(errors),
-            "rates": {kind: errors[kind] / counted[kind] if counted[kind] else None for kind in CLASSES},
+            "units": units,
+            "errors": errors,
+            "rates": {str(kind): errors[kind] / counted[kind] if counted[kind] else None for kind in CLASSES},
             "retyped": retyped,
             "insertions": int(totals[f"ier.{name}.insertions"][0]),
         }
