@@ -1,1 +1,6 @@
-"""Keyword spotting by compressed acoustic embeddings. Empty until the spotter lands."""
+"""Keyword spotting by compressed acoustic embeddings (Massive Open-Vocabulary Keyword Spotting).
+
+Encoder frames of a term and of an utterance (`features`, `frames`) are compressed (`layer_gate`, `projector`,
+`halver`), compared by cosine (`similarity`), and the maps are judged by a residual network (`verifier`). `spotter`
+is the whole of it, `training` teaches it, `embeddings` is what a glossary keeps of a term.
+"""

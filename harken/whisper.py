@@ -3,7 +3,8 @@
 The encoder's output is a value of its own (`encode`), so that one pass over the audio can serve several decodings.
 """
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -217,18 +218,25 @@ def load_whisper(
     return Whisper(network, processor, model)
 
 
-def encode_frames(encoder: Any, features: torch.Tensor) -> torch.Tensor:
-    """Whisper's encoder on (batch, mels, frames) of any length up to the window: (batch, frames / 2, width).
+def encoder_states(encoder: Any, features: torch.Tensor) -> Iterator[torch.Tensor]:
+    """What leaves each encoder layer in turn, (batch, frames / 2, width), for (batch, mels, frames) up to the window.
 
-    Equal to the encoder's own forward on a full window, which refuses anything shorter.
+    Equal to the encoder's own `hidden_states` from the second on when given a full window, which it insists on; so
+    the last layer's are taken after the final norm. A caller that stops early saves the layers above.
     """
     hidden = F.gelu(encoder.conv1(features))
     hidden = F.gelu(encoder.conv2(hidden)).transpose(1, 2)
     hidden = hidden + encoder.embed_positions.weight[: hidden.shape[1]]
-    for layer in encoder.layers:
+    last = len(encoder.layers)
+    for number, layer in enumerate(encoder.layers, start=1):
         hidden = layer(hidden, None)
-    normed: torch.Tensor = encoder.layer_norm(hidden)
-    return normed
+        yield encoder.layer_norm(hidden) if number == last else hidden
+
+
+def encode_frames(encoder: Any, features: torch.Tensor) -> torch.Tensor:
+    """Whisper's encoder on (batch, mels, frames) of any length up to the window: (batch, frames / 2, width)."""
+    # A deque of one keeps no layer's output but the last.
+    return deque(encoder_states(encoder, features), maxlen=1).pop()
 
 
 def resolve_device(device: Device) -> torch.device:

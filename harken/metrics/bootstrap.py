@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,7 +47,7 @@ class Resampling:
 
     def intervals(self) -> dict[str, Interval]:
         """Every metric with the 2.5th and 97.5th percentile; samples in which it is undefined are left out."""
-        return {name: _interval(value, self.rates[name]) for name, value in self.values.items()}
+        return intervals(self.values, self.rates)
 
     def difference(self, after: "Resampling") -> dict[str, Difference]:
         """``after`` minus this one in every metric; significant at the 5% level when the interval excludes 0.
@@ -88,18 +88,29 @@ def paired_bootstrap(
     return Resampling.of(before, samples, seed).difference(Resampling.of(after, samples, seed))
 
 
+def resampled_sums(counts: NDArray[Any], samples: int, seed: int) -> NDArray[np.float64]:
+    """Sums over units drawn with replacement: counts (units, columns) to (samples, columns); zeros without units."""
+    counts = counts.astype(np.float64)
+    sums = np.zeros((samples, counts.shape[1]))
+    generator = np.random.default_rng(seed)
+    if len(counts):
+        for sample in range(samples):
+            drawn = generator.integers(0, len(counts), len(counts))
+            # Summing each unit once, times how often it was drawn, is many times faster than indexing.
+            sums[sample] = np.bincount(drawn, minlength=len(counts)) @ counts
+    return sums
+
+
+def intervals(values: dict[str, float | None], resampled: dict[str, Rates]) -> dict[str, Interval]:
+    """Each value with the 2.5th and 97.5th percentile of its resampled values, nan among them left out."""
+    return {name: _interval(value, resampled[name]) for name, value in values.items()}
+
+
 def _resampled(scores: Sequence[UtteranceScore], samples: int, seed: int) -> dict[str, Rates]:
     """Every metric of each resampled corpus, shape (samples,)."""
     table = columns(scores)
     names = list(table)
-    counts = np.stack([table[name] for name in names], axis=1).astype(np.float64)
-    sums = np.zeros((samples, len(names)))
-    generator = np.random.default_rng(seed)
-    if len(scores):
-        for sample in range(samples):
-            drawn = generator.integers(0, len(scores), len(scores))
-            # Summing each utterance once, times how often it was drawn, is many times faster than indexing.
-            sums[sample] = np.bincount(drawn, minlength=len(scores)) @ counts
+    sums = resampled_sums(np.stack([table[name] for name in names], axis=1), samples, seed)
     whole: NDArray[np.int64] = np.rint(sums).astype(np.int64)
     return rates({name: whole[:, index] for index, name in enumerate(names)})
 
