@@ -11,6 +11,7 @@ from harken.report.data import JudgeCheck, PlantedFault
 from harken.stages import cause
 from jobs.plan import Plan, Speech
 from jobs.progress import note
+from jobs.speech import synthesize
 
 SUMMARY = "planted.json"
 
@@ -18,8 +19,6 @@ SUMMARY = "planted.json"
 def plant_faults(plan: Plan, planted: Speech) -> None:
     """Choose good takes and bring their copies with faults to completion."""
     from actors.planter import PLANTED_SCHEMA, Planter, choose
-    from actors.pronunciation import load_pronunciations
-    from jobs.flow import run_stage
 
     settings, stage = plan.settings, planted.stage
     keywords = load_keywords(settings.keywords.path, settings.keywords.categories)
@@ -29,24 +28,7 @@ def plant_faults(plan: Plan, planted: Speech) -> None:
         faults = {row["id"]: row for row in choose(texts, settings.judge.planted, keywords)}
         takes = {row["id"]: row for row in plan.speech.stage.rows() if row["id"] in faults}
         write_parquet(chosen, [takes[name] | row for name, row in faults.items()], PLANTED_SCHEMA)
-    lexicon, chattts = settings.keywords.pronunciations, settings.speech.chattts
-    arguments = {
-        "speech": settings.speech,
-        "voices": settings.speech.voices,
-        "pronunciations": load_pronunciations(lexicon) if lexicon else {},
-        "keywords": keywords,
-    }
-    run_stage(
-        settings,
-        stage,
-        planted.source,
-        Planter,
-        arguments,
-        PLANTED_SCHEMA,
-        workers=settings.speech.workers,
-        gpus_per_worker=settings.speech.gpus_per_worker,
-        python=chattts.python if chattts else None,
-    )
+    synthesize(settings, planted, Planter, PLANTED_SCHEMA, keywords=keywords)
 
 
 def check(plan: Plan) -> JudgeCheck | None:

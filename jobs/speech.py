@@ -4,11 +4,17 @@
 """
 
 import sys
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from harken.settings import PipelineSettings
 from jobs.cli import run_job
 from jobs.plan import Plan, Speech, require
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from jobs.flow import Actor
 
 
 def speak_all(plan: Plan) -> dict[str, dict[str, Any]]:
@@ -23,8 +29,16 @@ def speak_all(plan: Plan) -> dict[str, dict[str, Any]]:
 
 def speak(settings: PipelineSettings, speech: Speech) -> dict[str, Any]:
     """Bring one speech stage to completion; returns its record."""
-    from actors.pronunciation import load_pronunciations
     from actors.speaker import SPEECH_SCHEMA, Speaker
+
+    return synthesize(settings, speech, Speaker, SPEECH_SCHEMA)
+
+
+def synthesize(
+    settings: PipelineSettings, speech: Speech, factory: "Callable[..., Actor]", schema: "pa.Schema", **further: Any
+) -> dict[str, Any]:
+    """Bring a stage of actors that speak to completion; ``further`` are arguments beside those of `Speaker`."""
+    from actors.pronunciation import load_pronunciations
     from actors.tts.backends import utterances_per_process
     from jobs.flow import run_stage
 
@@ -33,15 +47,16 @@ def speak(settings: PipelineSettings, speech: Speech) -> dict[str, Any]:
         "speech": settings.speech,
         "voices": speech.voices,
         "pronunciations": load_pronunciations(lexicon) if lexicon else {},
+        **further,
     }
     chattts = settings.speech.chattts
     return run_stage(
         settings,
         speech.stage,
         speech.source,
-        Speaker,
+        factory,
         arguments,
-        SPEECH_SCHEMA,
+        schema,
         workers=settings.speech.workers,
         gpus_per_worker=settings.speech.gpus_per_worker,
         python=chattts.python if chattts else None,
