@@ -18,11 +18,9 @@ from harken.report.chart import (
 from harken.report.data import Interval
 from harken.report.markup import Markup
 from harken.report.measures import Measure, number, with_interval
-from harken.report.plots import WIDTH, shorten
+from harken.report.plots import COLOURS, LEFT, RIGHT, WIDTH, shorten
 
 _NAMES = 168.0
-_LEFT, _RIGHT = 58.0, WIDTH - 18.0
-_COLOURS = 6
 _ROW = 26.0
 
 
@@ -32,7 +30,7 @@ def row_dots(measure: Measure, rows: Mapping[str, Interval | None], best: str | 
     if not any(number(interval) is not None for interval in rows.values()):
         return None
     top, bottom = 8.0, 8.0 + _ROW * len(rows)
-    scale = Scale(0.0, ceiling(max(ends, default=0.0)), _NAMES, _RIGHT)
+    scale = Scale(0.0, ceiling(max(ends, default=0.0)), _NAMES, RIGHT)
     marks: list[Markup] = []
     for place, (name, interval) in enumerate(rows.items()):
         y = top + _ROW * (place + 0.5)
@@ -74,12 +72,12 @@ def epoch_curves(title: str, curves: Mapping[str, Sequence[tuple[float, Interval
         for part in ("value", "high")
     ]
     floor, top = 246.0, 26.0
-    across = Scale(0.0, max(last, 1.0), _LEFT, _RIGHT)
+    across = Scale(0.0, max(last, 1.0), LEFT, RIGHT)
     up = Scale(0.0, ceiling(max(ends)), floor, top)
     marks: list[Markup] = []
     legend = []
     for place, (name, points) in enumerate(curves.items()):
-        kind = f"series-{(place + 1) % _COLOURS}"
+        kind = f"series-{(place + 1) % COLOURS}"
         legend.append(Series(kind, name))
         marks.append(path([(across(at), up(number(interval) or 0.0)) for at, interval in points], f"curve {kind}"))
         for at, interval in points:
@@ -97,7 +95,7 @@ def epoch_curves(title: str, curves: Mapping[str, Sequence[tuple[float, Interval
         told,
         (WIDTH, floor + 44),
         horizontal_axis(across, floor, top, compact, "epochs"),
-        vertical_axis(up, _LEFT, _RIGHT, compact, axis),
+        vertical_axis(up, LEFT, RIGHT, compact, axis),
         marks,
         legend=legend,
     )

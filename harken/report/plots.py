@@ -24,16 +24,16 @@ from harken.report.markup import Markup, join
 from harken.report.measures import SYSTEM_LABELS, number, percent, present, system_label, with_interval
 
 WIDTH = 540.0
-_LEFT, _RIGHT = 58.0, WIDTH - 18.0
+LEFT, RIGHT = 58.0, WIDTH - 18.0
 _NAMES = 142.0
-_COLOURS = 6
+COLOURS = 6
 
 
 def series_of(systems: Iterable[str]) -> dict[str, Series]:
     """The colour class and label of every system, in order; a known system has its colour in every plot."""
     systems = list(systems)
     places = list(dict.fromkeys([*SYSTEM_LABELS, *systems]))
-    return {system: Series(f"series-{places.index(system) % _COLOURS}", system_label(system)) for system in systems}
+    return {system: Series(f"series-{places.index(system) % COLOURS}", system_label(system)) for system in systems}
 
 
 def metric_dots(systems: Systems) -> Markup | None:
@@ -55,13 +55,13 @@ def metric_dots(systems: Systems) -> Markup | None:
         for measure in measures
         for part in ("value", "high")
     ]
-    scale = Scale(0.0, ceiling(max(ends)), _NAMES, _RIGHT)
+    scale = Scale(0.0, ceiling(max(ends)), _NAMES, RIGHT)
     marks: list[Markup] = []
     for index, measure in enumerate(measures):
         middle = top + row * (index + 0.5)
         marks.append(label(_NAMES - 12, middle + 5, measure.label, "end", "name"))
         if index:
-            marks.append(line(0, top + row * index, _RIGHT, top + row * index, "rule"))
+            marks.append(line(0, top + row * index, RIGHT, top + row * index, "rule"))
         for place, (system, metrics) in enumerate(systems.items()):
             interval = metrics.get(measure.key)
             value = number(interval)
@@ -93,7 +93,7 @@ def recall_bars(recalls: Sequence[CategoryRecall]) -> Markup | None:
     thick = 12.0
     row = thick * len(systems) + 20
     top, bottom = 8.0, 8.0 + row * len(recalls)
-    scale = Scale(0.0, 1.0, _NAMES, _RIGHT - 40)
+    scale = Scale(0.0, 1.0, _NAMES, RIGHT - 40)
     marks: list[Markup] = []
     for index, recall in enumerate(recalls):
         middle = top + row * (index + 0.5)
@@ -133,7 +133,7 @@ def cer_histograms(cers: Mapping[str, Sequence[float]]) -> Markup | None:
     counts = {system: _binned(rates, 0.05, bins) for system, rates in cers.items()}
     series = series_of(cers)
     panel, gap, top = 84.0, 34.0, 26.0
-    across = Scale(0.0, float(bins), _LEFT, _RIGHT)
+    across = Scale(0.0, float(bins), LEFT, RIGHT)
     highest = ceiling(max(max(values) for values in counts.values()))
     marks: list[Markup] = []
     floor = top
@@ -141,13 +141,13 @@ def cer_histograms(cers: Mapping[str, Sequence[float]]) -> Markup | None:
         floor = top + panel + index * (panel + gap)
         up = Scale(0.0, highest, floor, floor - panel)
         name = f"{series[system].name}: {len(cers[system])} utterances"
-        marks.append(vertical_axis(up, _LEFT, _RIGHT, compact, name, wanted=2))
+        marks.append(vertical_axis(up, LEFT, RIGHT, compact, name, wanted=2))
         for place, value in enumerate(values):
             reach = "1.00 or more" if place == bins - 1 else f"{place * 0.05:.2f} to {(place + 1) * 0.05:.2f}"
             tip = f"{series[system].name}, CER {reach}: {value} utterances"
             width = across(place + 1) - across(place) - 1.5
             marks.append(bar(across(place), up(value), width, floor - up(value), f"fill {series[system].kind}", tip))
-        marks.append(line(_LEFT, floor, _RIGHT, floor, "axis"))
+        marks.append(line(LEFT, floor, RIGHT, floor, "axis"))
     ticks = [
         label(across(place), floor + 17, "≥ 1" if place == bins - 1 else f"{place * 0.05:g}", "middle")
         for place in (0, 4, 8, 12, 16, bins - 1)
@@ -162,7 +162,7 @@ def cer_histograms(cers: Mapping[str, Sequence[float]]) -> Markup | None:
         (WIDTH, floor + 44),
         marks,
         ticks,
-        label((_LEFT + _RIGHT) / 2, floor + 37, "CER of an utterance", "middle", "axis-name"),
+        label((LEFT + RIGHT) / 2, floor + 37, "CER of an utterance", "middle", "axis-name"),
         caption=f"{told}.",
     )
 
@@ -186,7 +186,7 @@ def remaining_curve(
     if not rates:
         return None
     end = max(1.0, ceiling(threshold * 1.1))
-    across, up = Scale(0.0, end, _LEFT, _RIGHT), Scale(0.0, 1.0, 226.0, 26.0)
+    across, up = Scale(0.0, end, LEFT, RIGHT), Scale(0.0, 1.0, 226.0, 26.0)
     others = {name: finite for name, values in (beside or {}).items() if (finite := _finite(values))}
     kept = remaining_share(rates, threshold)
     at, height = across(threshold), up(kept)
@@ -205,7 +205,7 @@ def remaining_curve(
         f"{percent(kept)} of {len(rates)} judged rows have a {measure} of at most {threshold:g}.",
         (WIDTH, 270.0),
         horizontal_axis(across, 226.0, 26.0, compact, f"threshold of the {measure}"),
-        vertical_axis(up, _LEFT, _RIGHT, whole_percent, "rows at or below the threshold"),
+        vertical_axis(up, LEFT, RIGHT, whole_percent, "rows at or below the threshold"),
         [path(_remaining(values, end, across, up), "curve series-0") for values in others.values()],
         path(_remaining(rates, end, across, up), "curve series-1"),
         line(at, 226.0, at, height, "marker"),
@@ -231,7 +231,7 @@ def learning_curve(curve: Sequence[CurvePoint]) -> Markup | None:
     if not panels:
         return None
     last = max(point.step for point in curve)
-    across = Scale(0.0, float(max(last, 1)), _LEFT, _RIGHT)
+    across = Scale(0.0, float(max(last, 1)), LEFT, RIGHT)
     marks: list[Markup] = []
     told: list[str] = []
     height, gap, floor = 112.0, 46.0, 0.0
@@ -240,12 +240,12 @@ def learning_curve(curve: Sequence[CurvePoint]) -> Markup | None:
         floor = 26.0 + height + index * (height + gap)
         up = Scale(0.0, ceiling(max(values)), floor, floor - height)
         places = [(across(step), up(value)) for step, value in points]
-        marks.append(vertical_axis(up, _LEFT, _RIGHT, compact, name, wanted=3))
+        marks.append(vertical_axis(up, LEFT, RIGHT, compact, name, wanted=3))
         marks.append(path(places, f"curve {kind}"))
         if len(places) <= 40:
             for (x, y), (step, value) in zip(places, points, strict=True):
                 marks.append(dot(x, y, f"mark {kind}", f"step {step}, {name}: {value:.4g}", radius=3))
-        marks.append(line(_LEFT, floor, _RIGHT, floor, "axis"))
+        marks.append(line(LEFT, floor, RIGHT, floor, "axis"))
         told.append(f"{name} from {values[0]:.3f} to {values[-1]:.3f}")
     return figure(
         "Learning curve",
@@ -253,7 +253,7 @@ def learning_curve(curve: Sequence[CurvePoint]) -> Markup | None:
         (WIDTH, floor + 44),
         marks,
         [label(across(tick), floor + 17, compact(tick), "middle") for tick in across.ticks()],
-        label((_LEFT + _RIGHT) / 2, floor + 37, "optimiser step", "middle", "axis-name"),
+        label((LEFT + RIGHT) / 2, floor + 37, "optimiser step", "middle", "axis-name"),
         caption=join("; ".join(told), "."),
     )
 
@@ -267,7 +267,7 @@ def duration_histogram(durations: Sequence[float]) -> Markup | None:
     bins = 24
     width = end / bins
     values = _binned(durations, width, bins)
-    across, up = Scale(0.0, end, _LEFT, _RIGHT), Scale(0.0, ceiling(max(values)), 206.0, 26.0)
+    across, up = Scale(0.0, end, LEFT, RIGHT), Scale(0.0, ceiling(max(values)), 206.0, 26.0)
     bars = [
         bar(
             across(place * width),
@@ -286,9 +286,9 @@ def duration_histogram(durations: Sequence[float]) -> Markup | None:
         told,
         (WIDTH, 250.0),
         horizontal_axis(across, 206.0, 206.0, compact, "seconds"),
-        vertical_axis(up, _LEFT, _RIGHT, compact, "rows", wanted=3),
+        vertical_axis(up, LEFT, RIGHT, compact, "rows", wanted=3),
         bars,
-        line(_LEFT, 206.0, _RIGHT, 206.0, "axis"),
+        line(LEFT, 206.0, RIGHT, 206.0, "axis"),
         caption=f"{told}.",
     )
 
