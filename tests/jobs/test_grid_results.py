@@ -43,6 +43,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> GridSettings:
             "evaluate.general=null",
             "evaluate.bootstrap_samples=60",
             "finetune.replay.manifest=null",
+            "finetune.epochs=4",
         ],
         "sets": {"notes": given},
         "variants": {
