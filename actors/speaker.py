@@ -5,38 +5,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
-import pyarrow as pa
 
 from actors.augmenter import Augmenter
 from actors.pronunciation import Pronouncer
+from actors.speech_rows import SPEECH_SCHEMA, encoded, recorded
 from actors.tts.backends import build_synthesizer, check_phonemes, check_voices
 from actors.tts.interface import SpeechRequest, SpeechResult
 from actors.tts.phonemes import respell_outside
-from harken.audio import SAMPLE_RATE, encode_flac, read_audio, resample
+from harken.audio import SAMPLE_RATE, resample
 from harken.cardinals import spell_numbers
-from harken.errors import HarkenError
 from harken.records import FAILED, OK, Row, generator
 from harken.settings import SpeechSettings, VoiceSettings
 
-SPEECH_SCHEMA = pa.schema(
-    [
-        ("id", pa.string()),
-        ("text", pa.string()),
-        ("text_spoken", pa.string()),
-        ("audio", pa.binary()),
-        ("sample_rate", pa.int64()),
-        ("duration", pa.float64()),
-        ("speaker", pa.string()),
-        ("style", pa.string()),
-        ("licence", pa.string()),
-        ("commercial_use", pa.bool_()),
-        ("augmentation", pa.string()),
-        ("status", pa.string()),
-        ("error", pa.string()),
-    ]
-)
+__all__ = ["SPEECH_SCHEMA", "Speaker"]
 
-RECORDED = "recording"
 # Names that backends give to the language whose numbers can be spelled out.
 MANDARIN = frozenset({"cmn", "zh", "zh-cn", "zh-hans", "mandarin", "chinese"})
 # Half a step of 16-bit audio: below it every sample would be stored as zero.
@@ -83,7 +65,7 @@ class Speaker:
             if row.get("status", OK) == FAILED:
                 finished.append(blank | {"status": FAILED, "error": row["error"]})
             elif row.get("audio_path"):
-                finished.append(blank | self._recorded(row["audio_path"]))
+                finished.append(blank | recorded(row["audio_path"], self.max_seconds))
             else:
                 request, objection = requests[row["id"]]
                 if objection is None:
@@ -156,20 +138,4 @@ class Speaker:
             return row | {"status": FAILED, "error": f"synthesis: silence for {request.text_spoken!r}"}
         clean = resample(result.wave, result.sample_rate, SAMPLE_RATE)
         wave, applied = self.augmenter(clean, request.id)
-        return row | self._encoded(wave) | {"augmentation": json.dumps(applied)}
-
-    def _recorded(self, path: str) -> Row:
-        try:
-            wave, rate = read_audio(path)
-            return {"speaker": RECORDED, "augmentation": "{}"} | self._encoded(resample(wave, rate, SAMPLE_RATE))
-        except HarkenError as failure:
-            return {"status": FAILED, "error": f"recording: {failure}"}
-
-    def _encoded(self, wave: np.ndarray) -> Row:
-        duration = len(wave) / SAMPLE_RATE
-        if duration > self.max_seconds:
-            return {
-                "status": FAILED,
-                "error": f"too long: {duration:.1f} s of at most {self.max_seconds:g} s",
-            }
-        return {"audio": encode_flac(wave, SAMPLE_RATE), "sample_rate": SAMPLE_RATE, "duration": duration}
+        return row | encoded(wave, self.max_seconds) | {"augmentation": json.dumps(applied)}

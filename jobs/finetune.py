@@ -11,11 +11,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-import ray
 import ray.train
 import torch
-from ray.train import Checkpoint, CheckpointConfig, FailureConfig, LoggingConfig, RunConfig, ScalingConfig
-from ray.train.torch import TorchConfig, TorchTrainer, get_device
+from ray.train import Checkpoint
+from ray.train.torch import get_device
 
 from harken.config import dump_yaml
 from harken.errors import HarkenError
@@ -25,21 +24,15 @@ from harken.finetuning.selection import select
 from harken.finetuning.task import AudioRows, FinetuneTask
 from harken.finetuning.workers import Workers
 from harken.keywords import load_keywords
-from harken.records import write_json
 from harken.settings import ClusterSettings, PipelineSettings
-from jobs.cli import find_harken_error, run_job
-from jobs.cluster import connect
+from jobs.cli import run_job
 from jobs.flow import exclusive
 from jobs.judge import test_texts
 from jobs.plan import Plan, Speech, require
 from jobs.progress import note
-from jobs.training_progress import PROGRESS, SECONDS_BETWEEN_NOTES, shown_progress, write_progress
+from jobs.training import fit, report_bad_input
+from jobs.training_progress import SECONDS_BETWEEN_NOTES, TrainingProgress, write_progress
 
-# Lost spot nodes are counted apart by Ray (without a limit); this bounds crashes that would come again.
-MAX_FAILURES = 5
-CHECKPOINTS_KEPT = 2
-
-_FAILURE = "failure.json"
 _QUESTIONS_PER_CHECKPOINT = 10
 
 
@@ -75,32 +68,8 @@ def finetune(task: FinetuneTask, cluster: ClusterSettings) -> dict[str, Any]:
     Raises:
         HarkenError: what the learner raises, or a full disk.
     """
-    connect(cluster)
-    (task.directory / _FAILURE).unlink(missing_ok=True)
-    (task.directory / PROGRESS).unlink(missing_ok=True)
     settings = task.settings
-    trainer = TorchTrainer(
-        train_loop,
-        train_loop_config={"task": task},
-        torch_config=TorchConfig(backend="nccl" if settings.use_gpu else "gloo"),
-        # A pair of numbers makes the group elastic; what it learns does not depend on how many there are.
-        scaling_config=ScalingConfig(num_workers=settings.workers, use_gpu=settings.use_gpu),
-        # The same name in the same place is what makes Ray Train resume.
-        run_config=RunConfig(
-            name="train",
-            storage_path=str(task.directory),
-            failure_config=FailureConfig(max_failures=MAX_FAILURES),
-            checkpoint_config=CheckpointConfig(num_to_keep=CHECKPOINTS_KEPT),
-            logging_config=LoggingConfig(log_level="ERROR"),
-        ),
-    )
-    with shown_progress(task):
-        try:
-            trainer.fit()
-        except ray.train.TrainingFailedError as failure:
-            raise _explained(failure, task) from failure
-    if (task.directory / _FAILURE).exists():
-        raise HarkenError(*json.loads((task.directory / _FAILURE).read_text(encoding="utf-8")))
+    fit("finetune", train_loop, task, task.directory, cluster, settings.workers, settings.use_gpu)
     facts: dict[str, Any] = json.loads((task.directory / FACTS).read_text(encoding="utf-8"))
     return facts
 
@@ -142,13 +111,14 @@ def train_loop(config: dict[str, Any]) -> None:
         with checkpoint.as_directory() as folder:
             learner.restore(Path(folder))
     noted = 0.0
-    started, resumed_at = time.monotonic(), learner.done
+    resumed_at = learner.done
     warned = False
     for progress in learner.run():
         if workers.rank == 0 and (progress.last or time.monotonic() - noted > SECONDS_BETWEEN_NOTES):
             noted = time.monotonic()
-            rate = (progress.step - resumed_at) * task.settings.batch_size / (noted - started)
-            write_progress(task, progress, resumed_at, rate)
+            detail = f"loss {progress.loss:.3f}, dev CER {progress.dev_cer:.3f}"
+            steps = (progress.step, progress.total_steps, resumed_at, task.settings.batch_size)
+            write_progress(task.directory, TrainingProgress(*steps, detail))
         # A node that is about to be taken away gets one checkpoint in time.
         leaving = _preempted(task, progress)
         if progress.checkpoint_due or (leaving and not warned):
@@ -171,7 +141,7 @@ def _build(task: FinetuneTask, workers: Workers) -> Learner | None:
     try:
         learner = Learner(task, workers, "cuda" if task.settings.use_gpu else "cpu")
     except HarkenError as failure:
-        write_json(task.directory / _FAILURE, [failure.thing, str(failure.value), failure.remedy])
+        report_bad_input(task.directory, failure)
     failures = workers.sum(torch.tensor([learner is None], dtype=torch.int32, device=get_device()))
     return None if failures.item() else learner
 
@@ -190,19 +160,6 @@ def _report(learner: Learner, workers: Workers, progress: Progress) -> None:
     with tempfile.TemporaryDirectory() as folder:
         learner.save(Path(folder))
         ray.train.report(metrics, checkpoint=Checkpoint.from_directory(folder))
-
-
-def _explained(failure: Exception, task: FinetuneTask) -> Exception:
-    """The user's error at the root of a failed training, or the failure itself."""
-    for cause in getattr(failure, "worker_failures", {}).values():
-        # Ray carries what a worker raised inside a wrapper that is no cause in Python's sense.
-        error = find_harken_error(getattr(cause, "_base_exc", cause))
-        if error is not None:
-            return error
-    if "No space left on device" in str(failure):
-        remedy = "The disk is full: free or change it and run again; checkpoints are kept."
-        return HarkenError("output folder", str(task.directory), remedy)
-    return failure
 
 
 def _rows(speech: Speech | None) -> AudioRows | None:

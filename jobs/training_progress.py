@@ -1,13 +1,13 @@
-"""How far a fine-tuning is: workers write it beside their output, and the driver shows it, wherever they run."""
+"""How far a training is: workers write it beside their output, and the driver shows it, wherever they run."""
 
 import json
 import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
 
-from harken.finetuning.learner import Progress
-from harken.finetuning.task import FinetuneTask
 from harken.records import write_json
 from jobs.progress import StageProgress, note
 
@@ -15,25 +15,29 @@ PROGRESS = "progress.json"
 SECONDS_BETWEEN_NOTES = 0.5
 
 
-def write_progress(task: FinetuneTask, progress: Progress, resumed_at: int, rate: float) -> None:
-    """Note where the run is; one worker calls it."""
-    record = {
-        "step": progress.step,
-        "total_steps": progress.total_steps,
-        "resumed_at": resumed_at,
-        "process": os.getpid(),
-        "loss": progress.loss,
-        "dev_cer": progress.dev_cer,
-        "utterances_per_second": rate,
-    }
-    write_json(task.directory / PROGRESS, record)
+@dataclass(frozen=True)
+class TrainingProgress:
+    """A training at one of its steps; ``resumed_at`` is the step at which this attempt began."""
+
+    step: int
+    total_steps: int
+    resumed_at: int
+    rows_per_step: int
+    detail: str
+    process: int = field(default_factory=os.getpid)
+
+
+def write_progress(folder: Path, progress: TrainingProgress) -> None:
+    """Note where the training is; one worker calls it."""
+    write_json(folder / PROGRESS, asdict(progress))
 
 
 @contextmanager
-def shown_progress(task: FinetuneTask) -> Iterator[None]:
-    """Show the workers' progress in the driver: they write it beside their output, wherever they run."""
+def shown_progress(name: str, folder: Path) -> Iterator[None]:
+    """Show in the driver what the workers write beside their output."""
+    (folder / PROGRESS).unlink(missing_ok=True)
     over = threading.Event()
-    watcher = threading.Thread(target=_watch, args=(task, over), daemon=True)
+    watcher = threading.Thread(target=_watch, args=(name, folder / PROGRESS, over), daemon=True)
     watcher.start()
     try:
         yield
@@ -42,24 +46,26 @@ def shown_progress(task: FinetuneTask) -> Iterator[None]:
         watcher.join()
 
 
-def _watch(task: FinetuneTask, over: threading.Event) -> None:
-    path = task.directory / PROGRESS
+def _watch(name: str, path: Path, over: threading.Event) -> None:
     while not path.exists():
         if over.wait(SECONDS_BETWEEN_NOTES):
             return
-    record = json.loads(path.read_text(encoding="utf-8"))
-    shown = resumed_at = record["resumed_at"]
-    with StageProgress("finetune", total=record["total_steps"], done=resumed_at, unit="steps") as bar:
+    progress = _read(path)
+    shown = resumed_at = progress.resumed_at
+    with StageProgress(name, total=progress.total_steps, done=resumed_at, unit="steps") as bar:
         while True:
             last_look = over.is_set()
-            record = json.loads(path.read_text(encoding="utf-8"))
-            if record["resumed_at"] != resumed_at:
-                resumed_at = record["resumed_at"]
-                note(f"finetune: a worker was lost; going on from step {resumed_at}")
-            detail = f"step {record['step']}, loss {record['loss']:.3f}, dev CER {record['dev_cer']:.3f}"
-            for _ in range(record["step"] - shown):
-                bar.advance(task.settings.batch_size, detail=detail)
-            shown = max(shown, record["step"])
+            progress = _read(path)
+            if progress.resumed_at != resumed_at:
+                resumed_at = progress.resumed_at
+                note(f"{name}: a worker was lost; going on from step {resumed_at}")
+            for _ in range(progress.step - shown):
+                bar.advance(progress.rows_per_step, detail=f"step {progress.step}, {progress.detail}")
+            shown = max(shown, progress.step)
             if last_look:
                 return
             over.wait(SECONDS_BETWEEN_NOTES)
+
+
+def _read(path: Path) -> TrainingProgress:
+    return TrainingProgress(**json.loads(path.read_text(encoding="utf-8")))

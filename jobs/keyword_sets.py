@@ -1,0 +1,160 @@
+"""The stages that prepare one set for the spotter, and what each depends on.
+
+    utterances-<set>-<corpus>     spoken or read
+    units-<set>-<corpus>          when each unit of them is said: only where terms are cut out of them
+    inventory-<set>               the terms, where they are said, what is to be spoken and what is to be cut
+    terms-<set>-<engine>          the terms, spoken
+    cuts-<set>                    the terms, cut out of the utterances
+    frames-<set>-...              encoder states of utterances, terms and cuts
+
+Every stage is resumable (`jobs.flow`) and skipped when nothing that it depends on has changed.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from harken.corpora import read_corpus
+from harken.digests import file_digest, model_digest
+from harken.records import Row, fingerprint
+from harken.sources import Selection
+from harken.spotting_settings import CorpusSettings, SetSettings, SpottingSettings
+from harken.stages import Stage
+from harken.word_sequences import sequence_rows
+from jobs.plan import HOW_A_BACKEND_IS_REACHED, WHERE_AND_HOW_FAST
+
+# Raised by one when a stage's code changes what its rows hold, so that old outputs are not mistaken for new ones.
+REVISIONS = {"utterances": 1, "units": 1, "inventory": 1, "terms": 1, "cuts": 1, "frames": 1}
+
+# Files of an inventory, beside its marker.
+ROWS, TERMS, MENTIONS, SPOKEN, CUTS = "rows.parquet", "terms.parquet", "mentions.parquet", "spoken", "cuts.parquet"
+
+
+@dataclass(frozen=True)
+class Utterances:
+    """One corpus of a set: its rows ``{"id", "text", "language"[, "audio_path"]}`` and the stages made of them.
+
+    `source` holds the rows for `stage` once `jobs.keyword_preparation` has written them.
+    """
+
+    name: str
+    settings: CorpusSettings
+    rows: Sequence[Row]
+    stage: Stage
+    source: Selection
+    units: Stage | None
+    frames: Stage
+
+
+class KeywordSet:
+    """A set's stages; those of recordings are known once the inventory is there.
+
+    Args:
+        earlier: the sets whose terms this one must not hold, unless its settings allow it.
+
+    Raises:
+        HarkenError: a corpus that is missing or broken.
+    """
+
+    def __init__(self, name: str, settings: SetSettings, run: SpottingSettings, earlier: Sequence["KeywordSet"]) -> None:
+        self.name, self.settings, self.run = name, settings, run
+        self.earlier = () if settings.heard_terms else tuple(earlier)
+
+    @cached_property
+    def utterances(self) -> list[Utterances]:
+        return [self._utterances(name, corpus) for name, corpus in self.settings.corpora.items()]
+
+    @cached_property
+    def inventory(self) -> Stage:
+        settings = self.settings.inventory
+        content = {
+            "inventory": settings.model_dump(mode="json", exclude={"given"}),
+            "given": file_digest(settings.given) if settings.given else None,
+            "engines": {name: (engine.languages, engine.recordings) for name, engine in self.settings.engines.items()},
+            "cuts": self.settings.cuts,
+        }
+        heard = [(corpus.units or corpus.stage).fingerprint for corpus in self.utterances]
+        before = [other.inventory.fingerprint for other in self.earlier]
+        return self._stage("inventory", self.name, 0, content, heard, before, self.run.run.seed)
+
+    def spoken(self, engine: str) -> tuple[Stage, Selection] | None:
+        """The terms that an engine speaks, or None when it speaks none of them."""
+        settings = self.settings.engines[engine].speech
+        count = self.inventory.record()["spoken"][engine]
+        if not count:
+            return None
+        source = Selection((self.inventory.directory / f"{SPOKEN}-{engine}.parquet").absolute(), self._rows_per_shard)
+        digest = (self.inventory.fingerprint, engine, speech_content(settings))
+        return self._stage("terms", f"{self.name}-{engine}", self._shards(count), *digest), source
+
+    @property
+    def cuts(self) -> tuple[Stage, Selection] | None:
+        """The terms that are cut out of utterances, or None."""
+        count = self.inventory.record()["cut"]
+        if not count:
+            return None
+        source = Selection((self.inventory.directory / CUTS).absolute(), self._rows_per_shard)
+        return self._stage("cuts", self.name, self._shards(count), self.inventory.fingerprint), source
+
+    def recordings(self) -> dict[str, Stage]:
+        """Speech stages of the terms: by engine, and the cuts under the name 'cuts'."""
+        found = {engine: self.spoken(engine) for engine in self.settings.engines} | {"cuts": self.cuts}
+        return {name: stage_and_source[0] for name, stage_and_source in found.items() if stage_and_source}
+
+    def frames(self, name: str, speech: Stage) -> Stage:
+        """The encoder states of a stage's audio."""
+        content = (speech.fingerprint, model_digest(self.run.model), self.run.enrolment.model_dump(mode="json"))
+        return self._stage("frames", f"{self.name}-{name}", speech.shards, content)
+
+    def _utterances(self, name: str, corpus: CorpusSettings) -> Utterances:
+        seed = self.run.run.seed
+        if corpus.sequences is not None:
+            rows = sequence_rows(corpus.sequences, corpus.language, seed)
+        else:
+            rows = read_corpus(corpus.layout, corpus.path, corpus.split, corpus.language, corpus.limit, seed)
+        content = corpus.model_dump(mode="json", exclude={"speech", "path"})
+        inputs = [[row["id"], row["text"], _state(row.get("audio_path"))] for row in rows]
+        speech = speech_content(corpus.speech) if corpus.speech else None
+        where = f"{self.name}-{name}"
+        stage = self._stage("utterances", where, self._shards(len(rows)), content, inputs, speech, seed)
+        units = None
+        if self.settings.cuts:
+            units = self._stage("units", where, stage.shards, stage.fingerprint, model_digest(self.run.model))
+        source = Selection((stage.directory / ROWS).absolute(), self._rows_per_shard)
+        return Utterances(name, corpus, rows, stage, source, units, self.frames(name, stage))
+
+    @property
+    def _rows_per_shard(self) -> int:
+        return self.run.resources.rows_per_shard
+
+    def _shards(self, rows: int) -> int:
+        return math.ceil(rows / self._rows_per_shard)
+
+    def _stage(self, kind: str, name: str, shards: int, *content: object) -> Stage:
+        digest = fingerprint(kind, REVISIONS[kind], self._rows_per_shard, *content)
+        return Stage.under(self.run.run.output, f"{kind}-{name}", digest, shards)
+
+
+def speech_content(speech: BaseModel) -> Mapping[str, object]:
+    """The settings of an engine that decide what is heard."""
+    return _without(speech.model_dump(mode="json"), WHERE_AND_HOW_FAST | HOW_A_BACKEND_IS_REACHED)
+
+
+def _without(tree: Mapping[str, object], names: set[str]) -> dict[str, object]:
+    return {
+        key: _without(value, names) if isinstance(value, Mapping) else value
+        for key, value in tree.items()
+        if key not in names
+    }
+
+
+def _state(path: str | None) -> list[int] | None:
+    """What tells a recording from another in its place, without reading it."""
+    if path is None:
+        return None
+    status = Path(path).stat()
+    return [status.st_size, status.st_mtime_ns]
