@@ -2,24 +2,27 @@
 
 from actors.speech_rows import RECORDED, SPEECH_SCHEMA, encoded
 from harken.audio import decode_audio
-from harken.cutting import cut
+from harken.errors import HarkenError
+from harken.excerpt import cut_excerpt
 from harken.records import FAILED, OK, Row
+from harken.unit_times import read_units
 
 
 class Cutter:
-    """Rows ``{"id", "term", "audio", "start", "end"}`` (seconds in the audio) in, speech rows of the terms out.
+    """Rows ``{"id", "text", "audio", "units", "start", "end"}`` in, speech rows of the terms alone out.
 
-    A mention that is too short to be heard fails with the cause 'cut'.
+    ``text`` is the term, ``audio`` and ``units`` are the utterance's, ``start`` and ``end`` the term's characters in
+    its text. A mention whose times do not fit the audio fails with the cause 'cut'.
     """
 
     def __call__(self, rows: list[Row]) -> list[Row]:
         return [self._cut(row) for row in rows]
 
     def _cut(self, row: Row) -> Row:
-        blank = dict.fromkeys(SPEECH_SCHEMA.names) | {"id": row["id"], "text": row["term"], "speaker": RECORDED}
+        blank = dict.fromkeys(SPEECH_SCHEMA.names) | {"id": row["id"], "text": row["text"], "speaker": RECORDED}
         wave, _ = decode_audio(row["audio"])
-        piece = cut(wave, row["start"], row["end"])
-        if piece is None:
-            length = row["end"] - row["start"]
-            return blank | {"status": FAILED, "error": f"cut: {length:.2f} s are too short to be a term"}
-        return blank | {"status": OK, "augmentation": "{}"} | encoded(piece, float("inf"))
+        try:
+            excerpt = cut_excerpt(wave, read_units(row["units"]), row["start"], row["end"])
+        except HarkenError as failure:
+            return blank | {"status": FAILED, "error": f"cut: {failure}"}
+        return blank | {"status": OK, "augmentation": "{}"} | encoded(excerpt.wave, max_seconds=float("inf"))
