@@ -120,6 +120,7 @@ class ResourceSettings(Section):
 
     speech_workers: PositiveInt = 1
     encoder_workers: PositiveInt = 1
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="of the encoder workers")
     encoder_gpus: float = Field(0.0, ge=0.0, description="share of a GPU Ray reserves for each encoder worker")
     train_workers: PositiveInt = 1
     train_on_gpu: bool = False
@@ -156,6 +157,12 @@ class SpottingSettings(Section):
         if self.layers is not None and not compressed:
             raise ValueError("layers has no effect without LH or LHF")
         return self
+
+    def stored_layers(self, encoder: EncoderShape) -> tuple[int, ...]:
+        """The encoder layers whose frames are needed: all, unless those of LH and LHF are named and alone in use."""
+        if self.layers is not None and not {"baseline", LAYER_SEARCH} & set(self.variants):
+            return self.layers
+        return tuple(range(1, encoder.layers + 1))
 
     def spotter(self, variant: Variant, encoder: EncoderShape, layers: tuple[int, ...] | None) -> SpotterSettings:
         """The settings of one variant on an encoder; `layers` None: all."""

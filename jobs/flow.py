@@ -25,6 +25,7 @@ from harken.errors import HarkenError
 from harken.records import FAILED, Row, write_parquet
 from harken.settings import PipelineSettings, TranscriptSettings
 from harken.sources import Source
+from harken.spotting_settings import SpottingSettings
 from harken.stages import Stage, cause
 from jobs.building import build, forget_deaths
 from jobs.cluster import connect
@@ -123,7 +124,7 @@ class ShardWorker:
 
 
 def run_stage(
-    settings: PipelineSettings | TranscriptSettings,
+    settings: PipelineSettings | TranscriptSettings | SpottingSettings,
     stage: Stage,
     source: Source,
     factory: Callable[..., Actor],

@@ -1,25 +1,22 @@
 """What a set is about: its terms, where they are said, which recordings of them are to be made.
 
-    terms.parquet      term, language, in how many utterances it is said, phonemes
-    mentions.parquet   utterance, term, character span
-    spoken-<engine>.parquet   rows for the engine: a row for every recording of every term of its languages
-    cuts/<corpus>-<shard>.parquet   mentions that are cut out of the utterances of one part
+    terms.parquet             term, language, how often it is said, phonemes
+    mentions.parquet          utterance, term, its characters in the text, whether inside a longer term
+    spoken-<engine>.parquet   a row for every recording that the engine makes of a term of its languages
+    cuts.parquet              the mentions that are cut out of their utterances
 """
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
 
 from harken.config import dump_yaml
 from harken.errors import HarkenError
-from harken.inventory import InventoryTerm, all_mentions, content_words, without
+from harken.inventory import InventoryTerm, all_mentions, content_words, term_matchers, without
 from harken.records import OK, Row, fingerprint, generator, read_parquet, write_parquet
-from harken.stages import Stage
 from harken.word_sequences import vocabulary
 from jobs.flow import exclusive
 from jobs.keyword_sets import CUTS, MENTIONS, SPOKEN, TERMS, KeywordSet, Utterances
@@ -29,7 +26,155 @@ TERM_SCHEMA = pa.schema(
     [("term", pa.string()), ("language", pa.string()), ("count", pa.int64()), ("phonemes", pa.list_(pa.string()))]
 )
 MENTION_SCHEMA = pa.schema(
-    [("utterance", pa.string()), ("term", pa.string()), ("start", pa.int64()), ("end", pa.int64())]
+    [
+        ("utterance", pa.string()),
+        ("term", pa.string()),
+        ("start", pa.int64()),
+        ("end", pa.int64()),
+        ("inside", pa.bool_()),
+    ]
 )
 SPOKEN_SCHEMA = pa.schema([("id", pa.string()), ("text", pa.string())])
-CUT_SCHEMA = MENTION_SCHEMA.append(pa.field("id", pa.string()))
+CUT_SCHEMA = pa.schema(
+    [(name, pa.string()) for name in ("id", "text", "utterance")] + [("start", pa.int64()), ("end", pa.int64())]
+)
+
+
+def take_inventory(keyword_set: KeywordSet) -> dict[str, Any]:
+    """Bring the inventory of a set to completion, its utterances being there; returns its record.
+
+    Raises:
+        HarkenError: no utterance could be spoken or read, or no term remains.
+    """
+    stage = keyword_set.inventory
+    if stage.complete():
+        record = stage.record()
+        note(f"{stage.name}: skipped, {record['terms']} terms are there")
+        return record
+    with exclusive(stage):
+        stage.begin(dump_yaml(keyword_set.run))
+        began = time.monotonic()
+        utterances = [row for corpus in keyword_set.utterances for row in _heard(corpus)]
+        if not utterances:
+            raise HarkenError("utterances", keyword_set.name, "None could be spoken or read: see the failures above.")
+        terms = _terms(keyword_set, utterances)
+        mentions = _mentions(utterances, terms)
+        spoken = {name: _to_be_spoken(keyword_set, name, terms) for name in keyword_set.settings.engines}
+        cuts = _to_be_cut(keyword_set, utterances, mentions)
+        write_parquet(stage.directory / TERMS, _with_phonemes(terms), TERM_SCHEMA)
+        write_parquet(stage.directory / MENTIONS, mentions, MENTION_SCHEMA)
+        for name, rows in spoken.items():
+            write_parquet(stage.directory / f"{SPOKEN}-{name}.parquet", rows, SPOKEN_SCHEMA)
+        write_parquet(stage.directory / CUTS, cuts, CUT_SCHEMA)
+        figures = {
+            "utterances": len(utterances),
+            "terms": len(terms),
+            "mentions": len(mentions),
+            "spoken": {name: len(rows) for name, rows in spoken.items()},
+            "cut": len(cuts),
+        }
+        record = stage.finish(time.monotonic() - began, figures)
+    note(f"{stage.name}: {len(terms)} terms, said {len(mentions)} times in {len(utterances)} utterances")
+    return record
+
+
+def voice(language: str) -> str:
+    """espeak's voice for the phonemes of a language by Whisper's code."""
+    return {"zh": "cmn", "en": "en-us"}.get(language, language)
+
+
+def read_terms(keyword_set: KeywordSet) -> list[InventoryTerm]:
+    """The terms of an inventory that is there."""
+    rows = read_parquet(keyword_set.inventory.directory / TERMS, ["term", "language", "count"])
+    return [InventoryTerm(row["term"], row["language"], row["count"]) for row in rows]
+
+
+def _heard(corpus: Utterances) -> list[Row]:
+    """``{"id", "text", "language"[, "units"]}`` of the utterances whose audio is there."""
+    language = corpus.settings.language
+    rows = [
+        {"id": row["id"], "text": row["text"], "language": language}
+        for row in corpus.stage.rows(["id", "text", "status"])
+        if row["status"] == OK
+    ]
+    if corpus.units is None:
+        return rows
+    times = {row["id"]: row["units"] for row in corpus.units.rows(["id", "units", "status"]) if row["status"] == OK}
+    # Text that could not be aligned with its audio may not be what is said there.
+    return [row | {"units": times[row["id"]]} for row in rows if row["id"] in times]
+
+
+def _terms(keyword_set: KeywordSet, utterances: Sequence[Row]) -> list[InventoryTerm]:
+    settings, seed = keyword_set.settings, keyword_set.run.run.seed
+    found: set[InventoryTerm] = set()
+    texts: dict[str, list[str]] = defaultdict(list)
+    for corpus in keyword_set.utterances:
+        language, sequences = corpus.settings.language, corpus.settings.sequences
+        if sequences is None:
+            texts[language] += [row["text"] for row in corpus.rows]
+        else:
+            found |= {InventoryTerm(word, language, 0) for word in vocabulary(sequences, seed)}
+    for language, spoken in texts.items():
+        found |= {term._replace(count=0) for term in content_words(spoken, language, settings.inventory)}
+    # What is written alike in two languages has no one pronunciation.
+    languages = Counter(term.term for term in found)
+    unheard = without(found, [term for other in keyword_set.earlier for term in read_terms(other)])
+    terms = [term for term in unheard if languages[term.term] == 1 and _is_spoken(keyword_set, term)]
+    if not terms:
+        remedy = "No term remains that is not in an earlier set and that an engine speaks: see inventory and engines."
+        raise HarkenError("keyword inventory", keyword_set.name, remedy)
+    counts = Counter(mention["term"] for mention in _mentions(utterances, terms))
+    return sorted(term._replace(count=counts[term.term]) for term in terms)
+
+
+def _is_spoken(keyword_set: KeywordSet, term: InventoryTerm) -> bool:
+    engines = keyword_set.settings.engines.values()
+    return any(not engine.languages or term.language in engine.languages for engine in engines)
+
+
+def _mentions(utterances: Sequence[Row], terms: Sequence[InventoryTerm]) -> list[Row]:
+    rows = []
+    for utterance, mentions in zip(utterances, all_mentions(utterances, term_matchers(terms)), strict=True):
+        for mention in mentions:
+            span = {"start": mention.start, "end": mention.end}
+            inside = any(
+                other.start <= mention.start and mention.end <= other.end and other.term != mention.term
+                for other in mentions
+            )
+            rows.append({"utterance": utterance["id"], "term": mention.term, **span, "inside": inside})
+    return rows
+
+
+def _to_be_spoken(keyword_set: KeywordSet, name: str, terms: Sequence[InventoryTerm]) -> list[Row]:
+    engine = keyword_set.settings.engines[name]
+    return [
+        {"id": fingerprint("term", keyword_set.name, name, term.language, term.term, take), "text": term.term}
+        for term in terms
+        if not engine.languages or term.language in engine.languages
+        for take in range(engine.recordings)
+    ]
+
+
+def _to_be_cut(keyword_set: KeywordSet, utterances: Sequence[Row], mentions: Sequence[Row]) -> list[Row]:
+    timed = {row["id"] for row in utterances if row.get("units")}
+    by_term: dict[str, list[Row]] = defaultdict(list)
+    for mention in mentions:
+        if mention["utterance"] in timed:
+            by_term[mention["term"]].append(mention)
+    cuts = []
+    for term, said in by_term.items():
+        draw = generator("cuts", keyword_set.name, keyword_set.run.run.seed, term)
+        for mention in draw.sample(said, min(keyword_set.settings.cuts, len(said))):
+            span = {key: mention[key] for key in ("utterance", "start", "end")}
+            cuts.append({"id": fingerprint("cut", keyword_set.name, term, span), "text": term, **span})
+    return cuts
+
+
+def _with_phonemes(terms: Sequence[InventoryTerm]) -> list[Mapping[str, Any]]:
+    from actors.phoneme_reader import read_phonemes
+
+    by_language: dict[str, list[str]] = defaultdict(list)
+    for term in terms:
+        by_language[term.language].append(term.term)
+    sounds = {language: read_phonemes(texts, voice(language)) for language, texts in by_language.items()}
+    return [term._asdict() | {"phonemes": list(sounds[term.language][term.term])} for term in terms]

@@ -1,21 +1,18 @@
 """Brings the stages of a set to completion (`jobs.keyword_sets`), in their order."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from harken.model_folder import locate_model
-from harken.records import Row, read_parquet, write_parquet
+from harken.records import write_parquet
 from harken.settings import SpeechSettings
-from harken.sources import Parts
+from harken.sources import Parts, Source
 from harken.spotting_settings import SpottingSettings
 from harken.stages import Stage
-from jobs.flow import run_stage
+from jobs.flow import Actor, run_stage
 from jobs.keyword_inventory import take_inventory
-from jobs.keyword_sets import KeywordSet, Utterances
+from jobs.keyword_sets import FRAMES, KeywordSet, Utterances
 
 ROW_SCHEMA = pa.schema([(name, pa.string()) for name in ("id", "text", "language", "audio_path")])
 
@@ -26,9 +23,10 @@ def prepare(keyword_set: KeywordSet) -> None:
     Raises:
         HarkenError: bad input that an actor found, or a set without terms or utterances.
     """
-    run = keyword_set.run
+    run, encoder = keyword_set.run, keyword_set.encoder
+    seconds = encoder.window_frames / encoder.frames_per_second
     for corpus in keyword_set.utterances:
-        _utter(run, corpus)
+        _utter(run, corpus, seconds)
         if corpus.units is not None:
             _align(run, corpus, corpus.units)
     take_inventory(keyword_set)
@@ -38,38 +36,95 @@ def prepare(keyword_set: KeywordSet) -> None:
             _speak(run, *spoken, settings.speech)
     if keyword_set.cuts is not None:
         _cut(run, *keyword_set.cuts)
+    layers = run.stored_layers(encoder)
     for corpus in keyword_set.utterances:
-        _encode(run, corpus.stage, corpus.frames, "utterance")
+        _encode(run, corpus.stage, corpus.frames, "utterance", layers, seconds)
     for name, speech in keyword_set.recordings().items():
-        _encode(run, speech, keyword_set.frames(name, speech), "keyword")
+        _encode(run, speech, keyword_set.frames(name, speech), "keyword", layers, run.verifier.keyword_seconds)
 
 
-def _utter(run: SpottingSettings, corpus: Utterances) -> None:
+def _utter(run: SpottingSettings, corpus: Utterances, max_seconds: float) -> None:
+    from actors.speech_rows import SPEECH_SCHEMA, RecordingReader
+
     if not corpus.source.path.exists():
         write_parquet(corpus.source.path, corpus.rows, ROW_SCHEMA)
     speech = corpus.settings.speech
     if speech is not None:
         _speak(run, corpus.stage, corpus.source, speech, timed=corpus.units is not None)
-        return
-    from actors.speech_rows import SPEECH_SCHEMA, RecordingReader
+    else:
+        arguments = {"max_seconds": max_seconds}
+        workers = run.resources.speech_workers
+        run_stage(run, corpus.stage, corpus.source, RecordingReader, arguments, SPEECH_SCHEMA, workers=workers)
 
-    _fan_out(run, corpus.stage, corpus.source, RecordingReader, {"max_seconds": _window_seconds(run)}, SPEECH_SCHEMA)
 
-
-def _speak(run: SpottingSettings, stage: Stage, source: Any, speech: SpeechSettings, timed: bool = False) -> None:
+def _speak(run: SpottingSettings, stage: Stage, source: Source, speech: SpeechSettings, timed: bool = False) -> None:
     from actors.speaker import SPEECH_SCHEMA, Speaker
     from actors.timed_speaker import TIMED_SPEECH_SCHEMA, TimedSpeaker
     from actors.tts.backends import utterances_per_process
 
+    factory: Callable[..., Actor] = TimedSpeaker if timed else Speaker
     run_stage(
         run,
         stage,
         source,
-        TimedSpeaker if timed else Speaker,
+        factory,
         {"speech": speech, "voices": speech.voices, "pronunciations": {}},
         TIMED_SPEECH_SCHEMA if timed else SPEECH_SCHEMA,
         workers=run.resources.speech_workers,
         gpus_per_worker=speech.gpus_per_worker,
         python=speech.chattts.python if speech.chattts else None,
         rows_per_process=utterances_per_process(speech),
+    )
+
+
+def _align(run: SpottingSettings, corpus: Utterances, units: Stage) -> None:
+    from actors.aligner import ALIGNED_SCHEMA, Aligner
+
+    arguments = {"model": run.model, "language": corpus.settings.language, "device": run.resources.device}
+    _listen(run, units, Parts(corpus.stage.absolute().parts()), Aligner, arguments, ALIGNED_SCHEMA)
+
+
+def _cut(run: SpottingSettings, stage: Stage, source: Source) -> None:
+    from actors.cutter import Cutter
+    from actors.speech_rows import SPEECH_SCHEMA
+
+    run_stage(run, stage, source, Cutter, {}, SPEECH_SCHEMA, workers=run.resources.speech_workers)
+
+
+def _encode(
+    run: SpottingSettings, speech: Stage, frames: Stage, kind: str, layers: tuple[int, ...], max_seconds: float
+) -> None:
+    from actors.frame_writer import FRAMES_SCHEMA, FrameWriter
+
+    arguments = {
+        "model": run.model,
+        "layers": layers,
+        "enrolment": run.enrolment,
+        "kind": kind,
+        "folder": frames.absolute().directory / FRAMES,
+        "max_seconds": max_seconds,
+        "device": run.resources.device,
+    }
+    source = Parts(speech.absolute().parts(), ["id", "audio", "status", "error"])
+    _listen(run, frames, source, FrameWriter, arguments, FRAMES_SCHEMA)
+
+
+def _listen(
+    run: SpottingSettings,
+    stage: Stage,
+    source: Source,
+    factory: Callable[..., Actor],
+    arguments: Mapping[str, Any],
+    schema: pa.Schema,
+) -> None:
+    """A stage whose actors hold the Whisper."""
+    run_stage(
+        run,
+        stage,
+        source,
+        factory,
+        arguments,
+        schema,
+        workers=run.resources.encoder_workers,
+        gpus_per_worker=run.resources.encoder_gpus,
     )

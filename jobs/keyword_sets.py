@@ -18,20 +18,24 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from harken.corpora import read_corpus
+from harken.corpora.loading import load_corpus
 from harken.digests import file_digest, model_digest
-from harken.records import Row, fingerprint
+from harken.records import Row, fingerprint, read_parquet
 from harken.sources import Selection
+from harken.spotter_settings import EncoderShape
 from harken.spotting_settings import CorpusSettings, SetSettings, SpottingSettings
 from harken.stages import Stage
 from harken.word_sequences import sequence_rows
 from jobs.plan import HOW_A_BACKEND_IS_REACHED, WHERE_AND_HOW_FAST
+from jobs.progress import note
 
 # Raised by one when a stage's code changes what its rows hold, so that old outputs are not mistaken for new ones.
 REVISIONS = {"utterances": 1, "units": 1, "inventory": 1, "terms": 1, "cuts": 1, "frames": 1}
 
 # Files of an inventory, beside its marker.
 ROWS, TERMS, MENTIONS, SPOKEN, CUTS = "rows.parquet", "terms.parquet", "mentions.parquet", "spoken", "cuts.parquet"
+# The folder of the frames, beside the parts that say which file holds what; the name of the cuts among recordings.
+FRAMES, CUT_RECORDINGS = "frames", "cuts"
 
 
 @dataclass(frozen=True)
@@ -50,19 +54,51 @@ class Utterances:
     frames: Stage
 
 
+@dataclass(frozen=True)
+class CutSource:
+    """Mentions to be cut, ``{"id", "text", "audio", "units", "start", "end"}``: those in each part of the utterances.
+
+    `heard` holds the parts with the audio and with the units of the same utterances.
+    """
+
+    mentions: Path
+    heard: tuple[tuple[Path, Path], ...]
+
+    def shards(self) -> int:
+        return len(self.heard)
+
+    def rows(self, shard: int) -> list[Row]:
+        speech, units = self.heard[shard]
+        audio = {row["id"]: row["audio"] for row in read_parquet(speech, ["id", "audio"])}
+        times = {row["id"]: row["units"] for row in read_parquet(units, ["id", "units"])}
+        return [
+            mention | {"audio": audio[mention["utterance"]], "units": times[mention["utterance"]]}
+            for mention in read_parquet(self.mentions)
+            if mention["utterance"] in audio
+        ]
+
+
 class KeywordSet:
     """A set's stages; those of recordings are known once the inventory is there.
 
     Args:
+        encoder: of the model.
         earlier: the sets whose terms this one must not hold, unless its settings allow it.
 
     Raises:
         HarkenError: a corpus that is missing or broken.
     """
 
-    def __init__(self, name: str, settings: SetSettings, run: SpottingSettings, earlier: Sequence["KeywordSet"]) -> None:
-        self.name, self.settings, self.run = name, settings, run
-        self.earlier = () if settings.heard_terms else tuple(earlier)
+    def __init__(
+        self,
+        name: str,
+        settings: SetSettings,
+        run: SpottingSettings,
+        encoder: EncoderShape,
+        earlier: Sequence["KeywordSet"] = (),
+    ) -> None:
+        self.name, self.settings, self.run, self.encoder = name, settings, run, encoder
+        self.earlier: tuple[KeywordSet, ...] = () if settings.heard_terms else tuple(earlier)
 
     @cached_property
     def utterances(self) -> list[Utterances]:
@@ -92,22 +128,28 @@ class KeywordSet:
         return self._stage("terms", f"{self.name}-{engine}", self._shards(count), *digest), source
 
     @property
-    def cuts(self) -> tuple[Stage, Selection] | None:
-        """The terms that are cut out of utterances, or None."""
-        count = self.inventory.record()["cut"]
-        if not count:
+    def cuts(self) -> tuple[Stage, CutSource] | None:
+        """The terms that are cut out of utterances, or None; a part for every part of the utterances."""
+        if not self.settings.cuts:
             return None
-        source = Selection((self.inventory.directory / CUTS).absolute(), self._rows_per_shard)
-        return self._stage("cuts", self.name, self._shards(count), self.inventory.fingerprint), source
+        heard = tuple(
+            (corpus.stage.absolute().part(shard), corpus.units.absolute().part(shard))
+            for corpus in self.utterances
+            if corpus.units is not None
+            for shard in range(corpus.stage.shards)
+        )
+        source = CutSource((self.inventory.directory / CUTS).absolute(), heard)
+        return self._stage("cuts", self.name, len(heard), self.inventory.fingerprint), source
 
     def recordings(self) -> dict[str, Stage]:
-        """Speech stages of the terms: by engine, and the cuts under the name 'cuts'."""
-        found = {engine: self.spoken(engine) for engine in self.settings.engines} | {"cuts": self.cuts}
+        """Speech stages of the terms: by engine, and the cuts."""
+        found = {engine: self.spoken(engine) for engine in self.settings.engines} | {CUT_RECORDINGS: self.cuts}
         return {name: stage_and_source[0] for name, stage_and_source in found.items() if stage_and_source}
 
     def frames(self, name: str, speech: Stage) -> Stage:
         """The encoder states of a stage's audio."""
-        content = (speech.fingerprint, model_digest(self.run.model), self.run.enrolment.model_dump(mode="json"))
+        layers, enrolment = self.run.stored_layers(self.encoder), self.run.enrolment.model_dump(mode="json")
+        content = (speech.fingerprint, model_digest(self.run.model), layers, enrolment, self.run.verifier.keyword_seconds)
         return self._stage("frames", f"{self.name}-{name}", speech.shards, content)
 
     def _utterances(self, name: str, corpus: CorpusSettings) -> Utterances:
@@ -115,7 +157,18 @@ class KeywordSet:
         if corpus.sequences is not None:
             rows = sequence_rows(corpus.sequences, corpus.language, seed)
         else:
-            rows = read_corpus(corpus.layout, corpus.path, corpus.split, corpus.language, corpus.limit, seed)
+            assert corpus.path is not None
+            found = load_corpus(
+                corpus.layout,
+                corpus.path,
+                split=corpus.split or "",
+                languages=[corpus.language],
+                limit=corpus.limit,
+                seed=seed,
+            )
+            rows = found.rows
+            if found.without_audio:
+                note(f"{self.name}, {name}: {found.without_audio} transcripts have no recording and are left out")
         content = corpus.model_dump(mode="json", exclude={"speech", "path"})
         inputs = [[row["id"], row["text"], _state(row.get("audio_path"))] for row in rows]
         speech = speech_content(corpus.speech) if corpus.speech else None
