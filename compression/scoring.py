@@ -11,9 +11,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from compression.embeddings import KeywordEmbeddings
 from compression.frames import Frames
 from compression.pairs import FrameSource, Pair
 from compression.spotter import Spotter
+from harken.spotter_settings import Precision
 
 # An uncompressed utterance of a large encoder takes a quarter of a gigabyte.
 _UTTERANCES_AT_ONCE = 16
@@ -22,15 +24,20 @@ _RECORDINGS_AT_ONCE = 64
 
 @dataclass(frozen=True)
 class Scored:
-    """Logits of pairs, float32 (n,), and the seconds that compressing and scoring them took."""
+    """Logits of pairs, float32 (n,), the seconds that scoring them took, and what a keyword takes as stored."""
 
     logits: NDArray[np.float32]
-    compression_seconds: float
     scoring_seconds: float
+    bytes_per_keyword: float
 
 
-def score_pairs(spotter: Spotter, source: FrameSource, pairs: Sequence[Pair]) -> Scored:
+def score_pairs(
+    spotter: Spotter, source: FrameSource, pairs: Sequence[Pair], precision: Precision = "float32"
+) -> Scored:
     """Score pairs in evaluation mode, on the spotter's device; the logits depend on each pair alone.
+
+    Args:
+        precision: as which keywords are stored (`KeywordEmbeddings`) before they are scored.
 
     Raises:
         HarkenError: a recording that the source does not have, or one that the spotter does not take.
@@ -42,28 +49,26 @@ def score_pairs(spotter: Spotter, source: FrameSource, pairs: Sequence[Pair]) ->
         members.setdefault(pair.utterance, []).append(index)
     utterances = list(members)
     logits = torch.empty(len(pairs))
-    compressing = scoring = 0.0
+    seconds = 0.0
     training = spotter.training
     spotter.eval()
     try:
         with torch.inference_mode():
-            began = time.perf_counter()
-            kept = _compress(spotter, source.keyword, list(keywords), device)
-            compressing += time.perf_counter() - began
+            compressed = _compress(spotter, source.keyword, list(keywords), device)
+            stored = KeywordEmbeddings.pack(list(keywords), compressed, spotter, precision)
+            kept = stored.frames(device=device)
             for start in range(0, len(utterances), _UTTERANCES_AT_ONCE):
                 group = utterances[start : start + _UTTERANCES_AT_ONCE]
                 chosen = [index for name in group for index in members[name]]
                 columns = {name: column for column, name in enumerate(group)}
                 rows = [(keywords[pairs[index].keyword], columns[pairs[index].utterance]) for index in chosen]
-                began = time.perf_counter()
                 heard = _compress(spotter, source.utterance, group, device)
-                between = time.perf_counter()
+                began = time.perf_counter()
                 logits[chosen] = spotter.score(kept, heard, torch.tensor(rows, device=device)).cpu()
-                compressing += between - began
-                scoring += time.perf_counter() - between
+                seconds += time.perf_counter() - began
     finally:
         spotter.train(training)
-    return Scored(logits.numpy(), compressing, scoring)
+    return Scored(logits.numpy(), seconds, stored.bytes_per_keyword())
 
 
 def _compress(spotter: Spotter, read: Callable[[str], Tensor], names: Sequence[str], device: torch.device) -> Frames:

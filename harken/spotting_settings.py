@@ -14,6 +14,7 @@ from harken.spotter_settings import (
     CompressionSettings,
     EncoderShape,
     EnrolmentSettings,
+    Precision,
     ProjectionSettings,
     SpotterSettings,
     SpotterTrainingSettings,
@@ -145,6 +146,9 @@ class SpottingSettings(Section):
     gate_seeds: tuple[int, ...] = Field((0, 1), min_length=1, description="L is trained with each: do they agree?")
     sampler: SamplerSettings = SamplerSettings()
     train: SpotterTrainingSettings = SpotterTrainingSettings()
+    precision: dict[Variant, Precision] = Field(
+        {"LH": "int8", "LHF": "int8"}, description="as which a variant's keywords are stored; not named: float32"
+    )
     validation_pairs: PositiveInt = Field(20_000, description="at most so many of all utterances with all terms")
     bootstrap_samples: PositiveInt = 1000
     resources: ResourceSettings = ResourceSettings()

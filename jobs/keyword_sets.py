@@ -169,6 +169,8 @@ class KeywordSet:
             rows = found.rows
             if found.without_audio:
                 note(f"{self.name}, {name}: {found.without_audio} transcripts have no recording and are left out")
+        # Two corpora may name their utterances alike, and each has voices of its own.
+        rows = [row | {"id": fingerprint("utterance", self.name, name, row["id"])} for row in rows]
         content = corpus.model_dump(mode="json", exclude={"speech", "path"})
         inputs = [[row["id"], row["text"], _state(row.get("audio_path"))] for row in rows]
         speech = speech_content(corpus.speech) if corpus.speech else None

@@ -31,3 +31,11 @@ def test_every_pair_gets_the_score_it_has_alone_in_the_order_given(variant):
     assert torch.allclose(torch.tensor(scored.logits), torch.tensor(alone), atol=1e-5)
     assert scored.logits.std() > 1e-4
     assert scored.scoring_seconds > 0
+
+
+def test_keywords_are_scored_as_they_are_stored():
+    spotter, source = tiny_spotter("LHF"), Memory()
+    pairs = [Pair(keyword, "3", False) for keyword in "abcd"]
+    exact, rounded = (score_pairs(spotter, source, pairs, precision) for precision in ("float32", "int8"))
+    assert rounded.bytes_per_keyword < exact.bytes_per_keyword / 2
+    assert 0 < abs(exact.logits - rounded.logits).max() < 0.1 * exact.logits.std() + 0.05
