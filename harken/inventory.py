@@ -54,7 +54,8 @@ def content_words(texts: Sequence[str], language: str, settings: InventorySettin
     if settings.given is None:
         found = _found(texts, language, settings)
     else:
-        given = [InventoryTerm(term, language, 0) for term in read_terms(settings.given, accents=not _is_chinese(language))]
+        spellings = read_terms(settings.given, accents=not _is_chinese(language))
+        given = [InventoryTerm(term, language, 0) for term in spellings]
         matcher = term_matchers(given)[language]
         counts = Counter(mention.term for text in texts for mention in matcher.find_all(text))
         found = [term._replace(count=counts[term.term]) for term in given]
@@ -140,7 +141,7 @@ def _found(texts: Sequence[str], language: str, settings: InventorySettings) -> 
     rare = terms[settings.most_common :] if by_frequency else terms
     kept = [term for term in rare if term.count >= settings.least_count and _fits(term.term, settings)]
     if not kept:
-        remedy = f"None of {len(terms)} words is kept: lower most_common, least_count, least_letters or least_ideographs."
+        remedy = f"None of {len(terms)} words remains: lower most_common, least_count or the least length."
         raise HarkenError("keyword inventory", language, remedy)
     return kept
 
@@ -157,7 +158,7 @@ def _words(text: str, chinese: bool, nouns: bool) -> Iterator[str]:
 
 
 def _without_elision(word: str) -> str:
-    """What stands alone in a word with an apostrophe: homme of *l'homme*, prada of *prada's*; *couldn't* is one word."""
+    """What stands alone in a word with an apostrophe: homme in *l'homme*, prada in *prada's*; *couldn't* is one."""
     head, _, tail = word.partition("'")
     if not tail:
         return word

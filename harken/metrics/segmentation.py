@@ -110,7 +110,7 @@ def segment_words(normalised: str) -> list[str]:
 
 
 def tag_words(text: str) -> list[tuple[str, str]]:
-    """The words of Chinese text and their parts of speech: jieba's tags, such as n noun, nr person, ns place, v verb."""
+    """The words of Chinese text with jieba's tags, such as n (noun), nr (person), ns (place), v (verb)."""
     return [(pair.word, pair.flag) for pair in _tagger().lcut(text)]
 
 
