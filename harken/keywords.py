@@ -48,13 +48,16 @@ class Mention:
     end: int
 
 
-def load_keywords(path: str | Path, categories: Collection[str] | None = None) -> list[Keyword]:
+def load_keywords(
+    path: str | Path, categories: Collection[str] | None = None, accents: bool = False
+) -> list[Keyword]:
     """Read a keyword list: CSV, UTF-8 with or without BOM, header ``term,category``; other columns are ignored.
 
     A term that stands there twice in one category, in whatever spelling of case, width or spacing, counts once.
 
     Args:
         categories: the known categories; None admits any.
+        accents: two spellings that differ in an accent are two terms.
 
     Raises:
         HarkenError: the file is missing, empty or not UTF-8, a column is missing, there are no terms, or a line
@@ -70,7 +73,7 @@ def load_keywords(path: str | Path, categories: Collection[str] | None = None) -
             raise HarkenError(f"{place}, category", category, f"It is empty: give the category of {term!r}.")
         if categories is not None and category not in categories:
             raise HarkenError(f"{place}, category", category, f"Use one of {', '.join(sorted(categories))}.")
-        key = _folded(term).text
+        key = _folded(term, accents).text
         if not key:
             raise HarkenError(f"{place}, term", term, "It has no letter, digit or ideograph: delete the line.")
         known, known_line = keywords.setdefault(key, (Keyword(term, category), line))
@@ -85,6 +88,11 @@ def load_keywords(path: str | Path, categories: Collection[str] | None = None) -
     return [keyword for keyword, _ in keywords.values()]
 
 
+def matched_form(term: str, accents: bool = False) -> str:
+    """The letters, digits and ideographs a term is found by: the same for all its spellings of case, width, spacing."""
+    return _folded(term, accents).text
+
+
 def find_mentions(text: str, keywords: Sequence[Keyword]) -> list[Mention]:
     """Find the keywords in one text; for many texts build one `KeywordMatcher`."""
     return KeywordMatcher(keywords).find(text)
@@ -93,16 +101,20 @@ def find_mentions(text: str, keywords: Sequence[Keyword]) -> list[Mention]:
 class KeywordMatcher:
     """Finds keywords in texts; built once (linear in the terms), cheap per text, can be pickled.
 
+    Args:
+        accents: an accent makes another word: avô (grandfather) is no mention of avó (grandmother).
+
     Raises:
         HarkenError: a term without a letter, digit or ideograph, or one term in two categories.
     """
 
-    def __init__(self, keywords: Sequence[Keyword]) -> None:
+    def __init__(self, keywords: Sequence[Keyword], accents: bool = False) -> None:
         self.keywords = tuple(keywords)
+        self.accents = accents
         self._terms: dict[str, tuple[Keyword, tuple[_Joint, ...]]] = {}
         lengths: dict[str, set[int]] = {}
         for keyword in self.keywords:
-            folded = _folded(keyword.term)
+            folded = _folded(keyword.term, accents)
             if not folded.text:
                 raise HarkenError("keyword", keyword.term, "It has no letter, digit or ideograph to be found by.")
             known, joints = self._terms.get(folded.text, (keyword, _joints(folded)))
@@ -124,7 +136,7 @@ class KeywordMatcher:
 
     def find(self, text: str) -> list[Mention]:
         """The mentions in ``text`` by position: the longest term first, then the leftmost, none overlapping."""
-        folded = _folded(text)
+        folded = _folded(text, self.accents)
         candidates = sorted(self._candidates(folded), key=lambda found: (found[0] - found[1], found[0]))
         taken = bytearray(len(folded.text))
         mentions = []
@@ -132,11 +144,14 @@ class KeywordMatcher:
             if any(taken[start:end]):
                 continue
             taken[start:end] = b"\1" * (end - start)
-            stop = folded.origins[end - 1] + 1
-            while stop < len(text) and unicodedata.combining(text[stop]):
-                stop += 1
-            mentions.append(Mention(keyword.term, keyword.category, folded.origins[start], stop))
+            mentions.append(_mention(text, folded, start, end, keyword))
         return sorted(mentions, key=lambda mention: mention.start)
+
+    def find_all(self, text: str) -> list[Mention]:
+        """Every mention in ``text`` by position, also those inside or across others: 手提包 mentions 提包 too."""
+        folded = _folded(text, self.accents)
+        candidates = sorted(self._candidates(folded), key=lambda found: found[:2])
+        return [_mention(text, folded, *candidate) for candidate in candidates]
 
     def _candidates(self, folded: "_Folded") -> Iterator[tuple[int, int, Keyword]]:
         text, gaps = folded.text, folded.gaps
@@ -170,13 +185,20 @@ class _Joint(NamedTuple):
     most: int
 
 
-def _folded(text: str) -> _Folded:
+def _mention(text: str, folded: _Folded, start: int, end: int, keyword: Keyword) -> Mention:
+    stop = folded.origins[end - 1] + 1
+    while stop < len(text) and unicodedata.combining(text[stop]):
+        stop += 1
+    return Mention(keyword.term, keyword.category, folded.origins[start], stop)
+
+
+def _folded(text: str, accents: bool = False) -> _Folded:
     letters: list[str] = []
     origins: list[int] = []
     gaps: list[int] = []
     gap = _NOTHING
     for index, character in enumerate(text):
-        form, separation = _fold(character)
+        form, separation = _fold(character, accents)
         if not form:
             gap = max(gap, separation)
             continue
@@ -189,7 +211,7 @@ def _folded(text: str) -> _Folded:
 
 
 @functools.cache
-def _fold(character: str) -> tuple[str, int]:
+def _fold(character: str, accents: bool) -> tuple[str, int]:
     """The matched form of one character; when it has none, how strongly it separates its neighbours."""
     category = unicodedata.category(character)
     if character in _CONNECTORS or category[0] == "Z" or character.isspace():
@@ -202,7 +224,11 @@ def _fold(character: str) -> tuple[str, int]:
     if category[0] == "C":
         return "", _NOTHING
     form = unicodedata.normalize("NFKC", character).casefold()
-    form = simplify(remove_accents(form).translate(_BASE_LETTERS))
+    if accents:
+        # Decomposed, as an accent may stand in the text as a character of its own.
+        form = unicodedata.normalize("NFD", simplify(form))
+    else:
+        form = simplify(remove_accents(form).translate(_BASE_LETTERS))
     return "".join(letter for letter in form if unicodedata.category(letter)[0] in "LNM"), _NOTHING
 
 

@@ -7,7 +7,7 @@ import unicodedata
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from harken.errors import HarkenError
 from harken.text import is_han, is_word_boundary, join_han, mixed_units
@@ -32,7 +32,7 @@ class JiebaSegmenter:
 
     def segment(self, texts: Sequence[str]) -> list[list[str]]:
         """The words of each text."""
-        cut = _jieba()
+        cut = _jieba().lcut
         return [_whole_words(cut(text)) for text in texts]
 
 
@@ -109,6 +109,11 @@ def segment_words(normalised: str) -> list[str]:
     return words
 
 
+def tag_words(text: str) -> list[tuple[str, str]]:
+    """The words of Chinese text with jieba's tags, such as n (noun), nr (person), ns (place), v (verb)."""
+    return [(pair.word, pair.flag) for pair in _tagger().lcut(text)]
+
+
 def _whole_words(tokens: Sequence[str]) -> list[str]:
     """Undo cuts inside a word of letters or inside a number (jieba: caf|é)."""
     words: list[str] = []
@@ -121,7 +126,7 @@ def _whole_words(tokens: Sequence[str]) -> list[str]:
 
 
 @functools.cache
-def _jieba() -> Callable[[str], list[str]]:
+def _jieba() -> Any:
     with warnings.catch_warnings():
         # Its source has escapes that newer Pythons warn of.
         warnings.simplefilter("ignore")
@@ -131,8 +136,16 @@ def _jieba() -> Callable[[str], list[str]]:
     # Not `initialize()`: it trusts a cache in the shared temporary folder, whoever and whichever version wrote it.
     tokenizer.FREQ, tokenizer.total = tokenizer.gen_pfdict(tokenizer.get_dict_file())
     tokenizer.initialized = True
-    cut: Callable[[str], list[str]] = tokenizer.lcut
-    return cut
+    return tokenizer
+
+
+@functools.cache
+def _tagger() -> Any:
+    tokenizer = _jieba()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from jieba.posseg import POSTokenizer
+    return POSTokenizer(tokenizer)
 
 
 @functools.cache

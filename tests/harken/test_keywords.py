@@ -132,3 +132,23 @@ def test_mentions_never_overlap_and_always_spell_their_term():
         assert all(left.end <= right.start for left, right in pairwise(mentions))
         for mention in mentions:
             assert text[mention.start : mention.end].replace(" ", "").replace("-", "") == mention.term
+
+
+def test_every_mention_also_inside_and_across_others():
+    matcher = KeywordMatcher([Keyword(term, "X") for term in ("speedy", "speedy 20", "老花", "花包")])
+    assert [mention.term for mention in matcher.find_all("老花包speedy20")] == ["老花", "花包", "speedy", "speedy 20"]
+    assert [mention.term for mention in matcher.find("老花包speedy20")] == ["老花", "speedy 20"]
+    assert matcher.find_all("speedys 老，花") == []
+
+
+def test_accents_can_make_another_word():
+    matcher = KeywordMatcher([Keyword("avó", "X"), Keyword("avô", "X"), Keyword("łaska", "X")], accents=True)
+    text = "avo Avó AVÔ avo\u0302 laska Łaska"
+    assert [text[mention.start : mention.end] for mention in matcher.find(text)] == ["Avó", "AVÔ", "avo\u0302", "Łaska"]
+    assert [mention.term for mention in matcher.find_all("avô avó")] == ["avô", "avó"]
+
+
+def test_terms_that_differ_in_an_accent_are_kept_apart_on_request(tmp_path):
+    path = write(tmp_path, "term,category\navó,X\navô,X\n")
+    assert load_keywords(path) == [Keyword("avó", "X")]
+    assert load_keywords(path, accents=True) == [Keyword("avó", "X"), Keyword("avô", "X")]

@@ -6,7 +6,7 @@ import pytest
 
 from harken.errors import HarkenError
 from harken.metrics import load_segmenters
-from harken.metrics.segmentation import JiebaSegmenter, segment_words
+from harken.metrics.segmentation import JiebaSegmenter, segment_words, tag_words
 
 
 def test_jieba_cuts_chinese_and_never_a_word_of_letters():
@@ -57,3 +57,13 @@ def test_hanlp_that_is_not_installed(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "hanlp", None)
     with pytest.raises(HarkenError, match="not installed"):
         load_segmenters(["hanlp"], tmp_path)
+
+
+def test_parts_of_speech_are_silent_and_of_our_own_dictionary():
+    code = "from harken.metrics.segmentation import tag_words; tag_words('上海人')"
+    run = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, check=True)
+    assert (run.stdout, run.stderr) == (b"", b"")
+    tagged = tag_words("她喜欢上海的手提包")
+    assert "".join(word for word, _ in tagged) == "她喜欢上海的手提包"
+    assert dict(tagged)["上海"] == "ns"
+    assert dict(tagged)["喜欢"] == "v"
