@@ -170,7 +170,7 @@ def _align_batch(
         tokens = [*prompt, *utterance.tokens]
         row[: len(tokens)] = torch.tensor(tokens)
     encoded = whisper.encode(whisper.features([utterance.wave for utterance in batch]))
-    with torch.inference_mode(), _CrossAttention(whisper, heads) as attention:
+    with torch.inference_mode(), CrossAttention(whisper, heads) as attention:
         logits = whisper.model(encoder_outputs=encoded, decoder_input_ids=given, use_cache=False).logits
     alignments = []
     for index, utterance in enumerate(batch):
@@ -200,7 +200,7 @@ def _unit_times(utterance: _Utterance, starts: np.ndarray) -> tuple[UnitTime, ..
     return tuple(units)
 
 
-class _CrossAttention:
+class CrossAttention:
     """Keeps queries and keys of some heads' cross-attention in the passes made inside its context.
 
     Weights are computed from them afterwards, so the model keeps whatever implementation of attention it runs, and
@@ -215,7 +215,7 @@ class _CrossAttention:
         self._keys: dict[int, torch.Tensor] = {}
         self._hooks: list[Any] = []
 
-    def __enter__(self) -> "_CrossAttention":
+    def __enter__(self) -> "CrossAttention":
         for layer, module in self._modules.items():
             self._hooks.append(module.q_proj.register_forward_hook(_keep(self._queries, layer)))
             self._hooks.append(module.k_proj.register_forward_hook(_keep(self._keys, layer)))

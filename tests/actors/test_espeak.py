@@ -169,8 +169,8 @@ def _pauses(result: SpeechResult) -> list[tuple[float, float]]:
     return [(start + 0.02, end - 0.02) for start, end in gaps if end - start > 0.1]
 
 
-def test_a_character_lasts_as_long_in_its_dictionary_word_as_it_does_alone():
-    # espeak reports 上海 as one word: 上 is said with the nasal that closes it, 海 without.
+def test_a_word_of_the_dictionary_is_parted_where_its_second_syllable_begins():
+    # espeak reports 上海 as one word.
     shang, hai, _ = speak("上海人", timed=True).units
     assert shang.end == hai.start
     with Engine(timed=True) as engine:

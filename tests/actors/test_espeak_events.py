@@ -43,7 +43,7 @@ def test_the_characters_of_one_word_are_parted_between_syllables(text, phonemes,
 
 
 def test_other_words_than_of_one_syllable_a_character_are_parted_evenly():
-    assert starts_and_ends("花儿", (0, "X u a@ r")) == [(0.0, 0.2), (0.2, 0.4)]
+    assert starts_and_ends("花儿", (0, "X 'ua r")) == [(0.0, 0.15), (0.15, 0.3)]
 
 
 def test_a_unit_of_several_words_lasts_from_the_first_to_the_last():

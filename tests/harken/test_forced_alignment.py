@@ -11,7 +11,7 @@ from actors.tts.espeak import EspeakSynthesizer
 from actors.tts.interface import SpeechRequest, SpeechResult
 from harken.audio import SAMPLE_RATE
 from harken.errors import HarkenError
-from harken.forced_alignment import _CrossAttention, align, alignment_heads, monotonic_path
+from harken.forced_alignment import CrossAttention, align, alignment_heads, monotonic_path
 from harken.text import unit_spans
 from harken.whisper import Whisper, load_whisper
 from tests.tiny_whisper import POSITIONS, WINDOW_SECONDS, save_tiny_whisper
@@ -94,7 +94,7 @@ def test_attention_is_the_models_own_on_the_audios_frames(tiny):
     heads = [(0, 1), (1, 0)]
     given = torch.tensor([tiny.prompt_tokens("zh") + [5, 6, 7]])
     encoded = tiny.encode(tiny.features([noise(1.0)]))
-    with torch.inference_mode(), _CrossAttention(tiny, heads) as attention:
+    with torch.inference_mode(), CrossAttention(tiny, heads) as attention:
         tiny.model(encoder_outputs=encoded, decoder_input_ids=given, use_cache=False)
     used = tiny.model.config._attn_implementation
     tiny.model.set_attn_implementation("eager")
