@@ -164,6 +164,24 @@ def mixed_units(normalised: str) -> list[str]:
     return _WORD.findall(normalised)
 
 
+def unit_spans(text: str) -> list[Span]:
+    """Where the units of the mixed error rate (`mixed_units`) stand in raw text, in order, as half-open spans.
+
+    ``it's 1,000元`` has (0, 4), (5, 10) and (10, 11). Units that one character of the text holds (㎡ is an m and a 2)
+    count as one.
+    """
+    pieces = [canonicalise(character, traditional_to_simplified=False) for character in text]
+    sources = [index for index, piece in enumerate(pieces) for _ in piece]
+    normalised, origins = separate("".join(pieces))
+    spans: list[Span] = []
+    for unit in _WORD.finditer(normalised):
+        start, end = sources[origins[unit.start()]], sources[origins[unit.end() - 1]] + 1
+        if spans and start < spans[-1][1]:
+            start = spans.pop()[0]
+        spans.append((start, end))
+    return spans
+
+
 @functools.cache
 def character_class(character: str) -> CharacterClass:
     """``digit``, ``letter`` of a script that puts spaces between words, or else ``ideograph`` (Han, kana, Hangul)."""

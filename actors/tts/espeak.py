@@ -24,9 +24,11 @@ import espeakng_loader
 import numpy as np
 import soxr
 
+from actors.tts.espeak_events import SpeechEvent, read_events, unit_times
 from actors.tts.interface import Capabilities, Licence, SpeechRequest, SpeechResult
 from actors.tts.phonemes import groups, outside
 from harken.errors import HarkenError
+from harken.unit_times import UnitTime
 
 ENGINE_RATE = 22_050
 WORDS_PER_MINUTE = 175
@@ -50,6 +52,7 @@ HELD_OUT_VOICES = tuple(voice_name(variant) for variant in HELD_OUT_VARIANTS)
 
 _RATE, _VOLUME, _PITCH, _RANGE = 1, 2, 3, 4  # espeak_PARAMETER
 _AUDIO_OUTPUT_SYNCHRONOUS = 2
+_INITIALIZE_PHONEME_EVENTS = 1
 _INITIALIZE_DONT_EXIT = 0x8000
 _CHARS_UTF8 = 1
 _PHONEMES = 0x100
@@ -107,10 +110,14 @@ class Engine:
     Loading the library afresh is what makes its output a function of the request: espeak carries state (noise
     generator, smoothing) from one utterance to the next. Bulk generation that needs no per-utterance determinism
     keeps one engine open.
+
+    With `timed`, `events` holds what espeak reported while it spoke last; the audio is the same.
     """
 
-    def __init__(self, seed: int = 0) -> None:
+    def __init__(self, seed: int = 0, timed: bool = False) -> None:
         self.seed = seed
+        self.timed = timed
+        self.events: list[SpeechEvent] = []
         self._chunks: list[np.ndarray] = []
 
     def __enter__(self) -> Engine:
@@ -118,9 +125,8 @@ class Engine:
         try:
             self._library = ctypes.CDLL(espeakng_loader.get_library_path())
             self._declare()
-            rate = self._library.espeak_Initialize(
-                _AUDIO_OUTPUT_SYNCHRONOUS, 0, _data_path().encode(), _INITIALIZE_DONT_EXIT
-            )
+            options = _INITIALIZE_DONT_EXIT | (_INITIALIZE_PHONEME_EVENTS if self.timed else 0)
+            rate = self._library.espeak_Initialize(_AUDIO_OUTPUT_SYNCHRONOUS, 0, _data_path().encode(), options)
             if rate != ENGINE_RATE:
                 raise HarkenError("espeak-ng initialisation", rate, "Reinstall the espeakng-loader package")
             self._library.espeak_ng_SetRandSeed(self.seed)
@@ -144,9 +150,11 @@ class Engine:
     def _declare(self) -> None:
         callback_type = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p)
 
-        def collect(samples: ctypes._Pointer[ctypes.c_short], count: int, _events: int | None) -> int:
+        def collect(samples: ctypes._Pointer[ctypes.c_short], count: int, events: int | None) -> int:
             if samples and count > 0:
                 self._chunks.append(np.ctypeslib.as_array(samples, (count,)).copy())
+            if self.timed and events:
+                self.events += read_events(events)
             return 0
 
         self._callback = callback_type(collect)
@@ -189,6 +197,7 @@ class Engine:
         for name, value in ((_RATE, words_per_minute), (_PITCH, pitch), (_RANGE, pitch_range), (_VOLUME, volume)):
             self._library.espeak_SetParameter(name, int(value), 0)
         self._chunks.clear()
+        self.events = []
         encoded = text.encode()
         flags = _CHARS_UTF8 | (_PHONEMES if phonemes else 0)
         status = self._library.espeak_Synth(encoded, len(encoded) + 1, 0, 1, 0, flags, None, None)
@@ -305,16 +314,18 @@ class EspeakSynthesizer:
 
         wave: np.ndarray | None = None
         error: str | None = None
+        units: tuple[UnitTime, ...] = ()
+        text = request.text_spoken
         try:
-            with Engine(request.seed) as engine:
-                spoken = engine.speak(
-                    request.text_spoken, request.speaker, phonemes=bool(groups(request.text_spoken)), **settings
-                )
+            with Engine(request.seed, request.timed) as engine:
+                spoken = engine.speak(text, request.speaker, phonemes=bool(groups(text)), **settings)
             # For an empty text espeak still gives a stretch of digital silence.
             if np.any(spoken):
                 wave = soxr.resample(spoken, ENGINE_RATE, self.sample_rate).astype(np.float32)
+                # Phonemes have no units of the text.
+                units = () if groups(text) else unit_times(text, engine.events)
             else:
-                error = f"espeak-ng read nothing in {request.text_spoken!r}"
+                error = f"espeak-ng read nothing in {text!r}"
         except RuntimeError as failure:
             error = str(failure)
-        return SpeechResult(request.id, wave, self.sample_rate, request.text_spoken, error=error)
+        return SpeechResult(request.id, wave, self.sample_rate, text, error=error, units=units)

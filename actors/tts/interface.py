@@ -8,6 +8,8 @@ from typing import Protocol
 
 import numpy as np
 
+from harken.unit_times import UnitTime
+
 CONTROLS = frozenset({"preset", "clone", "instruct", "phoneme"})
 ADJUSTMENTS = frozenset({"rate", "pitch", "intonation", "accent"})
 
@@ -20,7 +22,8 @@ class SpeechRequest:
     a term has a spelled-out pronunciation). A backend with "phoneme" in its `control` reads what stands between double
     brackets in it, ``[[...]]``, as phonemes in its own notation. `rate` multiplies the voice's normal speed. `pitch` is
     in semitones around the voice's normal pitch. `accent` names an accent or dialect, "" is the voice's own. `style`
-    holds settings that only one backend knows; a backend raises `HarkenError` for a key it does not know.
+    holds settings that only one backend knows; a backend raises `HarkenError` for a key it does not know. `timed` asks for the
+    times of the text's units; a backend that cannot tell them gives none, and the audio is the same.
     """
 
     id: str
@@ -32,13 +35,15 @@ class SpeechRequest:
     seed: int = 0
     accent: str = ""
     style: Mapping[str, float | str] = field(default_factory=dict)
+    timed: bool = False
 
 
 @dataclass(frozen=True)
 class SpeechResult:
     """What became of a request: either `wave` (float32 mono in [-1, 1], shape (samples,)) or an `error` message.
 
-    `text_actual` is the text that was really read; `truncated` says that the backend stopped before its end.
+    `text_actual` is the text that was really read; `truncated` says that the backend stopped before its end. `units`
+    are the times of all units of `text_actual` in `wave`, or () when they were not asked for or are not known.
     """
 
     id: str
@@ -47,6 +52,7 @@ class SpeechResult:
     text_actual: str
     truncated: bool = False
     error: str | None = None
+    units: tuple[UnitTime, ...] = ()
 
 
 @dataclass(frozen=True)

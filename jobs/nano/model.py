@@ -11,8 +11,7 @@ from transformers import GenerationConfig, WhisperConfig, WhisperForConditionalG
 
 from jobs.nano.settings import ModelSettings
 
-# The heads of every decoder layer whose cross attention is guided to be monotonic while training; they are what
-# token-level timestamps are read from.
+# The heads of every decoder layer whose cross attention is guided to be monotonic while training.
 GUIDED_HEADS = (0, 1)
 
 
@@ -69,7 +68,8 @@ def generation_config(settings: ModelSettings, tokenizer: WhisperTokenizer) -> G
         no_timestamps_token_id=token_id(tokenizer, "<|notimestamps|>"),
         prev_sot_token_id=token_id(tokenizer, "<|startofprev|>"),
         max_initial_timestamp_index=50,
-        alignment_heads=[[layer, head] for layer in range(settings.decoder_layers) for head in GUIDED_HEADS],
+        # All: of the nano model's heads, some that were never guided follow the speech best, and all do so together.
+        alignment_heads=[[layer, head] for layer in range(settings.decoder_layers) for head in range(settings.heads)],
         suppress_tokens=sorted(suppressed),
         # Whisper also bars the end token at the start; the nano model must be free to say nothing.
         begin_suppress_tokens=[],

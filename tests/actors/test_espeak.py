@@ -1,4 +1,4 @@
-"""espeak-ng through its wheel: determinism, voices, settings, errors."""
+"""espeak-ng through its wheel: determinism, voices, settings, errors, times of units."""
 
 import numpy as np
 import pytest
@@ -7,6 +7,7 @@ from actors.tts import espeak
 from actors.tts.espeak import HELD_OUT_VOICES, TRAINING_VOICES, Engine, EspeakSynthesizer
 from actors.tts.interface import SpeechRequest, SpeechResult
 from harken.errors import HarkenError
+from harken.text import unit_spans
 
 TEXT = "中年男性，上海人，偏好speedy系列。"
 
@@ -125,6 +126,61 @@ def test_training_and_held_out_voices_are_installed_and_disjoint():
         espeak.check_voice(voice)
     assert not set(TRAINING_VOICES) & set(HELD_OUT_VOICES)
     assert set(TRAINING_VOICES) <= set(EspeakSynthesizer().speakers())
+
+
+@pytest.mark.parametrize("voice", ["cmn", "cmn+f2", "en-us"])
+def test_asking_for_times_leaves_every_sample_as_it_was(voice):
+    timed, plain = speak(speaker=voice, seed=3, timed=True), speak(speaker=voice, seed=3)
+    assert np.array_equal(timed.wave, plain.wave)
+    assert timed.units
+    assert plain.units == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "voice"),
+    [
+        (TEXT, "cmn"),
+        ("喜欢Hermès的 22款 ㎡，neverfull MM", "cmn+f2"),
+        ("𠀀😀你好 it's 1,000元。对吗？ 好", "cmn"),
+        ("爱马仕会员iPhone15Pro手机", "cmn+m3"),
+        ("the quick brown fox, it's 25 today. Really?", "en-us"),
+    ],
+)
+def test_every_unit_has_its_time_in_the_order_of_the_text(text, voice):
+    result = speak(text, voice, timed=True)
+    assert [(unit.character_start, unit.character_end) for unit in result.units] == unit_spans(text)
+    assert all(unit.start + 0.03 < unit.end for unit in result.units)
+    assert all(left.end <= right.start for left, right in zip(result.units, result.units[1:], strict=False))
+    assert result.units[-1].end <= len(result.wave) / result.sample_rate
+
+
+def test_units_are_heard_and_the_pauses_between_them_are_not():
+    result = speak("上海人，speedy。喜欢", timed=True, rate=0.9)
+    samples = [slice(*(round(t * result.sample_rate) for t in times)) for times in _pauses(result)]
+    assert len(samples) == 2
+    assert all(np.abs(result.wave[pause]).max() < 0.01 for pause in samples)
+    for unit in result.units:
+        heard = result.wave[round(unit.start * result.sample_rate) : round(unit.end * result.sample_rate)]
+        assert np.abs(heard).max() > 0.1
+
+
+def _pauses(result: SpeechResult) -> list[tuple[float, float]]:
+    gaps = [(left.end, right.start) for left, right in zip(result.units, result.units[1:], strict=False)]
+    return [(start + 0.02, end - 0.02) for start, end in gaps if end - start > 0.1]
+
+
+def test_a_word_of_the_dictionary_is_parted_where_its_second_syllable_begins():
+    # espeak reports 上海 as one word.
+    shang, hai, _ = speak("上海人", timed=True).units
+    assert shang.end == hai.start
+    with Engine(timed=True) as engine:
+        engine.speak("上海人", "cmn")
+        starts = {event.phoneme.strip("'"): event.seconds for event in reversed(engine.events) if event.kind == 7}
+    assert hai.start == starts["X"]
+
+
+def test_a_reading_in_phonemes_has_no_units():
+    assert speak("喜欢[[sp'i:di]]系列", timed=True).units == ()
 
 
 def test_a_long_data_path_is_shortened(tmp_path, monkeypatch):

@@ -14,6 +14,7 @@ from harken.text import (
     normalise,
     script,
     separate,
+    unit_spans,
 )
 
 
@@ -111,3 +112,29 @@ def test_where_two_words_can_meet():
         "letter", "letter", "digit", "ideograph", "ideograph",
     ]  # fmt: skip
     assert [is_word_boundary(*pair) for pair in ("ab", "22", "a2", "a中", "中中")] == [False, False, True, True, True]
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        ("喜欢Speedy 20，", ["喜", "欢", "Speedy", "20"]),
+        ("it's 1,000元", ["it's", "1,000", "元"]),
+        ("iPhone15Pro", ["iPhone", "15", "Pro"]),
+        ("cafe\u0301 Ｌ\u200bＶ™", ["cafe\u0301", "Ｌ\u200bＶ"]),
+        ("20㎡ ①②", ["20㎡", "①②"]),
+        ("𠀀😀後", ["𠀀", "後"]),
+        ("。😀 ", []),
+        ("", []),
+    ],
+)
+def test_unit_spans_find_the_units_in_raw_text(raw, expected):
+    assert [raw[start:end] for start, end in unit_spans(raw)] == expected
+
+
+def test_unit_spans_are_the_units_of_the_mixed_error_rate():
+    text = "GORE-TEX的22款，Ｓｐｅｅｄｙ　２０、路易·威登《包》 D&G it's 1,000.50後背包"
+    spans = unit_spans(text)
+    assert [unit for start, end in spans for unit in mixed_units(normalise(text[start:end]))] == mixed_units(
+        normalise(text)
+    )
+    assert all(left[1] <= right[0] for left, right in zip(spans, spans[1:], strict=False))
