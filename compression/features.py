@@ -33,6 +33,17 @@ def encoder_shape(whisper: Whisper) -> EncoderShape:
     )
 
 
+def check_layers(whisper: Whisper, layers: Sequence[int]) -> None:
+    """Refuse layers that the encoder does not have, or in another than their own order.
+
+    Raises:
+        HarkenError: none, one out of range, or not ascending.
+    """
+    most = encoder_shape(whisper).layers
+    if not layers or list(layers) != sorted(set(layers)) or layers[0] < 1 or layers[-1] > most:
+        raise HarkenError("encoder layers", list(layers), f"Name some of 1 to {most}, ascending.")
+
+
 def keyword_frames(
     whisper: Whisper,
     waves: Sequence[np.ndarray],

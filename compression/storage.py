@@ -76,14 +76,22 @@ def read_tensors(path: Path, device: str | torch.device = "cpu") -> tuple[dict[s
     Raises:
         HarkenError: it is missing or damaged.
     """
+    file, notes = open_tensors(path, device)
+    with file:
+        return {name: file.get_tensor(name) for name in file.keys()}, notes  # noqa: SIM118
+
+
+def open_tensors(path: Path, device: str | torch.device = "cpu") -> tuple[Any, dict[str, Any]]:
+    """As `read_tensors`, but the file is only mapped: it gives what `get_tensor` or `get_slice` asks it for.
+
+    Raises:
+        HarkenError: it is missing or damaged.
+    """
     try:
-        with safe_open(path, framework="pt", device=str(device)) as file:
-            notes = json.loads((file.metadata() or {}).get(_NOTES, "{}"))
-            return {name: file.get_tensor(name) for name in file.keys()}, notes  # noqa: SIM118
+        file = safe_open(path, framework="pt", device=str(device))
+        return file, json.loads((file.metadata() or {}).get(_NOTES, "{}"))
     except FileNotFoundError:
-        raise HarkenError(
-            "tensor file", str(path), "It does not exist: give the folder a spotter was saved to."
-        ) from None
+        raise HarkenError("tensor file", str(path), "It does not exist: give the path it was saved to.") from None
     except (SafetensorError, OSError, ValueError) as failure:
         raise HarkenError("tensor file", str(path), f"It is damaged ({failure}): fetch or save it again.") from None
 

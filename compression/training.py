@@ -37,13 +37,17 @@ _MODEL = "model."
 
 @dataclass
 class Epoch:
-    """One finished epoch: mean training loss, validation F1 at its best threshold, layers with influence."""
+    """One finished epoch: mean training loss, validation F1 at its best threshold, layers with influence.
+
+    `gate`: the probability of each of the spotter's layers; None for variants without a gate.
+    """
 
     number: int
     loss: float
     f1: float
     threshold: float
     layers: list[int]
+    gate: list[float] | None = None
 
 
 @dataclass
@@ -162,8 +166,14 @@ class Trainer:
         progress = self.progress
         self._agree_on_statistics()
         f1, threshold = self._judge_validation()
+        gate = self.spotter.gate
         epoch = Epoch(
-            progress.epoch, progress.losses / progress.batch, f1, threshold, list(self.spotter.selected_layers())
+            progress.epoch,
+            progress.losses / progress.batch,
+            f1,
+            threshold,
+            list(self.spotter.selected_layers()),
+            None if gate is None else gate.probabilities().tolist(),
         )
         progress.history.append(epoch)
         progress.epoch, progress.batch, progress.losses = progress.epoch + 1, 0, 0.0

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +39,20 @@ class Curve:
     def average_precision(self) -> float:
         """Precision averaged over the steps of recall, pairs of equal score taken together."""
         return float(np.sum(np.diff(self.recall, prepend=0.0) * self.precision))
+
+    def thinned(self, points: int = 200) -> "Curve":
+        """The curve for a plot: the first point that reaches each of `points` evenly spaced recalls, and the last."""
+        levels = np.linspace(self.recall[0], self.recall[-1], points)
+        kept = np.unique(np.append(np.searchsorted(self.recall, levels), len(self.recall) - 1))
+        return Curve(self.precision[kept], self.recall[kept], self.thresholds[kept])
+
+
+class GroupRates(TypedDict):
+    """The pairs of one group: how many, how many of them positive, and `spotting_rates` without F1@k."""
+
+    pairs: int
+    said: int
+    rates: dict[str, Interval]
 
 
 def precision_recall(scores: NDArray[np.floating], labels: NDArray[np.bool_]) -> Curve:
@@ -104,6 +119,44 @@ def spotting_rates(
     rates["mean_average_precision"] = _ratio(sums[:, 0], sums[:, 1])
     values = {name: None if np.isnan(rate[0]) else float(rate[0]) for name, rate in rates.items()}
     return intervals(values, {name: rate[1:] for name, rate in rates.items()})
+
+
+def rates_by(
+    judgements: Judgements,
+    groups: NDArray[np.generic],
+    threshold: float,
+    samples: int = 1000,
+    seed: int = 0,
+) -> dict[str, GroupRates]:
+    """Rates within each group of pairs, in the order of the groups: by a term's length, a language, a test set.
+
+    F1@k is left out, which needs all of an utterance's pairs.
+
+    Args:
+        groups: (pairs,), numbers or strings that can be sorted; the result's keys are their texts.
+        threshold, samples, seed: as in `spotting_rates`.
+    """
+    found: dict[str, GroupRates] = {}
+    for group in np.unique(groups):
+        members = groups == group
+        part = Judgements(
+            judgements.scores[members],
+            judgements.labels[members],
+            judgements.keywords[members],
+            judgements.utterances[members],
+        )
+        rates = spotting_rates(part, threshold, (), samples, seed)
+        found[str(group)] = {"pairs": int(members.sum()), "said": int(part.labels.sum()), "rates": rates}
+    return found
+
+
+def worst_mistakes(judgements: Judgements, threshold: float, most: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """The places of the false alarms and of the misses, the furthest from the threshold first, `most` of each at most."""
+    spotted = judgements.scores >= threshold
+    order = np.argsort(-judgements.scores, kind="stable")
+    alarms = order[(spotted & ~judgements.labels)[order]]
+    misses = order[::-1][(~spotted & judgements.labels)[order[::-1]]]
+    return alarms[:most], misses[:most]
 
 
 def _counts(judgements: Judgements, spotted: NDArray[np.bool_]) -> Floats:

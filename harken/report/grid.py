@@ -24,6 +24,7 @@ from harken.report.grid_plots import epoch_curves, row_dots
 from harken.report.markup import Markup, element, join
 from harken.report.measures import change, number, percent, rate, with_interval
 from harken.report.page import Chapters, assemble
+from harken.report.ranking import ranking
 from harken.report.run import duration, reproduction
 
 Found = Mapping[str, Any]
@@ -90,24 +91,9 @@ def _results(sets: Mapping[str, Any], rows: Sequence[str]) -> Markup:
 
 
 def _set_table(test: str, figures: Mapping[str, Any], rows: Sequence[str]) -> Markup:
-    measures = grid_measures()
-    leaders = {measure.key: best(figures, measure) for measure in measures}
-    columns = [Column("Trained on"), *(Column(m.label, numeric=True, meaning=m.meaning) for m in measures)]
-    lines: list[TableRow] = []
-    for name in rows:
-        line: list[TableCell] = [Cell(name, name, "name")]
-        for measure in measures:
-            interval = _metric(figures, name, measure.key)
-            value, bracket, rest = with_interval(interval).partition(" [")
-            shown = element("b", value) if leaders[measure.key] == name else value
-            line.append(
-                Cell(
-                    join(shown, element("span", f" [{rest}", class_="interval") if bracket else None), number(interval)
-                )
-            )
-        lines.append(line)
     title = f"{test}: {plural(figures['utterances'], 'utterance')}"
-    return element("div", table(title, columns, lines), class_="narrow")
+    systems = {name: figures["systems"].get(name, {}).get("metrics", {}) for name in rows}
+    return ranking(title, "Trained on", systems, grid_measures())
 
 
 def _comparisons(found: Found) -> Markup:

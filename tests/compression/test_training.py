@@ -41,6 +41,11 @@ def test_eight_pairs_are_learnt_by_heart(variant, tmp_path):
     history = teaching.progress.history
     assert history[-1].loss < history[0].loss
     assert all(np.isfinite(epoch.loss) for epoch in history)
+    if variant == "L":
+        assert all(sum(epoch.gate) == pytest.approx(1) for epoch in history)
+        assert [layer for layer, value in enumerate(history[-1].gate, 1) if value > 0] == history[-1].layers
+    else:
+        assert history[-1].gate is None
 
 
 class StopHereError(Exception):

@@ -2,7 +2,15 @@ import numpy as np
 import pytest
 
 from harken.errors import HarkenError
-from harken.metrics.spotting import Judgements, best_threshold, f1_score, precision_recall, spotting_rates
+from harken.metrics.spotting import (
+    Judgements,
+    best_threshold,
+    f1_score,
+    precision_recall,
+    rates_by,
+    spotting_rates,
+    worst_mistakes,
+)
 
 SCORES = np.array([0.9, 0.8, 0.8, 0.4, 0.1])
 LABELS = np.array([True, False, True, True, False])
@@ -88,3 +96,45 @@ def test_k_takes_the_lower_keyword_in_a_tie_whatever_the_order_of_the_pairs():
     one, other = spotting_rates(judged, 0.5, samples=20), spotting_rates(mixed, 0.5, samples=20)
     assert one["f1_at_5"]["value"] == other["f1_at_5"]["value"]
     assert one["mean_average_precision"]["value"] == pytest.approx(other["mean_average_precision"]["value"])
+
+
+def test_a_thinned_curve_keeps_its_ends_and_its_shape():
+    judged = judgements(utterances=500)
+    curve = precision_recall(judged.scores, judged.labels)
+    thin = curve.thinned(50)
+    assert len(thin.recall) <= 51 < len(curve.recall)
+    assert (thin.recall[-1], thin.precision[-1]) == (curve.recall[-1], curve.precision[-1])
+    assert thin.average_precision() == pytest.approx(curve.average_precision(), abs=0.01)
+    for place, threshold in enumerate(thin.thresholds):
+        whole = list(curve.thresholds).index(threshold)
+        assert (thin.precision[place], thin.recall[place]) == (curve.precision[whole], curve.recall[whole])
+    few = precision_recall(SCORES, LABELS).thinned()
+    assert few.recall.tolist() == pytest.approx([1 / 3, 2 / 3, 1, 1])
+
+
+def test_rates_by_group_are_those_of_its_pairs_alone():
+    judged = judgements()
+    lengths = 2 + judged.keywords % 3
+    found = rates_by(judged, lengths, 0.7, samples=50)
+    assert list(found) == ["2", "3", "4"]
+    assert sum(group["pairs"] for group in found.values()) == len(judged.scores)
+    assert sum(group["said"] for group in found.values()) == judged.labels.sum()
+    members = lengths == 3
+    expected = f1_score(judged.scores[members], judged.labels[members], 0.7)
+    assert found["3"]["rates"]["f1"]["value"] == pytest.approx(expected)
+    assert found["3"]["rates"].keys() == {"f1", "precision", "recall", "mean_average_precision"}
+    by_name = rates_by(judged, np.where(judged.labels, "said", "absent"), 0.7, samples=20)
+    assert by_name["absent"]["rates"]["recall"]["value"] is None
+    assert by_name["absent"]["rates"]["mean_average_precision"]["value"] is None
+    assert by_name["said"]["rates"]["precision"]["value"] == 1.0
+
+
+def test_the_worst_mistakes_are_the_furthest_from_the_threshold():
+    places = np.arange(5)
+    judged = Judgements(SCORES, LABELS, places, places)
+    alarms, misses = worst_mistakes(judged, 0.5, most=5)
+    assert (alarms.tolist(), misses.tolist()) == ([1], [3])
+    alarms, misses = worst_mistakes(judged, 0.05, most=5)
+    assert (alarms.tolist(), misses.tolist()) == ([1, 4], [])
+    _, misses = worst_mistakes(judged, 1.0, most=2)
+    assert misses.tolist() == [3, 2]
