@@ -119,8 +119,8 @@ class SetsSettings(Section):
 class ResourceSettings(Section):
     """Where the work runs and how much at a time."""
 
-    speech_workers: PositiveInt = 1
-    encoder_workers: PositiveInt = 1
+    speech_workers: NonNegativeInt = Field(1, description="0 works in the driver's own process, without Ray")
+    encoder_workers: NonNegativeInt = Field(1, description="0 as above")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="of the encoder workers")
     encoder_gpus: float = Field(0.0, ge=0.0, description="share of a GPU Ray reserves for each encoder worker")
     train_workers: PositiveInt = 1

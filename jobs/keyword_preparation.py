@@ -10,11 +10,23 @@ from harken.settings import SpeechSettings
 from harken.sources import Parts, Source
 from harken.spotting_settings import SpottingSettings
 from harken.stages import Stage
+from harken.unit_times import UNITS_TYPE
 from jobs.flow import Actor, run_stage
 from jobs.keyword_inventory import take_inventory
 from jobs.keyword_sets import FRAMES, KeywordSet, Utterances
 
 ROW_SCHEMA = pa.schema([(name, pa.string()) for name in ("id", "text", "language", "audio_path")])
+
+# Of the aligned rows what the speech rows lack.
+UNITS_SCHEMA = pa.schema(
+    [
+        ("id", pa.string()),
+        ("units", UNITS_TYPE),
+        ("confidence", pa.float64()),
+        ("status", pa.string()),
+        ("error", pa.string()),
+    ]
+)
 
 
 def prepare(keyword_set: KeywordSet) -> None:
@@ -78,10 +90,10 @@ def _speak(run: SpottingSettings, stage: Stage, source: Source, speech: SpeechSe
 
 
 def _align(run: SpottingSettings, corpus: Utterances, units: Stage) -> None:
-    from actors.aligner import ALIGNED_SCHEMA, Aligner
+    from actors.aligner import Aligner
 
     arguments = {"model": run.model, "language": corpus.settings.language, "device": run.resources.device}
-    _listen(run, units, Parts(corpus.stage.absolute().parts()), Aligner, arguments, ALIGNED_SCHEMA)
+    _listen(run, units, Parts(corpus.stage.absolute().parts()), Aligner, arguments, UNITS_SCHEMA)
 
 
 def _cut(run: SpottingSettings, stage: Stage, source: Source) -> None:

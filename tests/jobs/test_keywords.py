@@ -1,0 +1,121 @@
+"""`jobs.keywords` on the embedded parts, small: prepared, trained, measured, and not done again."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from compression.encoder import read_encoder_shape
+from compression.sampler import PairSampler
+from compression.storage import load_spotter
+from harken.config import load_config
+from harken.spotting_settings import SpottingSettings
+from jobs.keyword_data import read_set
+from jobs.keyword_inventory import read_terms
+from jobs.keyword_preparation import prepare
+from jobs.keyword_sets import KeywordSet
+from jobs.keywords import keyword_sets, main
+
+ROOT = Path(__file__).resolve().parents[2]
+CONFIG = ROOT / "configs" / "keywords.yaml"
+
+
+def tiny(output: Path, *more: str) -> SpottingSettings:
+    overrides = [
+        f"run.output={output}",
+        "sets.training.corpora.words.sequences={words: jieba, vocabulary: 24, fold: [0, 0.8], count: 24}",
+        "sets.training.corpora.names.sequences={words: invented, vocabulary: 12, fold: [0, 0.8], count: 12}",
+        "sets.training.engines.mandarin.recordings=1",
+        "sets.training.engines.english.recordings=1",
+        "sets.validation.corpora.words.sequences={words: jieba, vocabulary: 8, fold: [0.8, 0.9], count: 8}",
+        "sets.validation.corpora.names.sequences={words: invented, vocabulary: 6, fold: [0.8, 0.9], count: 6}",
+        "sets.tests.words.corpora.words.sequences={words: jieba, vocabulary: 8, fold: [0.9, 1], count: 8}",
+        "sets.tests.brands.corpora.notes.limit=6",
+        "resources={rows_per_shard: 16, speech_workers: 0, encoder_workers: 0, train_workers: 1}",
+        "verifier.widths=[4, 8, 8]",
+        "train.epochs=2",
+        "variants=[L, LHF]",
+        "bootstrap_samples=40",
+        *more,
+    ]
+    return load_config(CONFIG, overrides, SpottingSettings)
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> SpottingSettings:
+    run = tiny(tmp_path_factory.mktemp("keywords"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(ROOT)
+        main(run)
+    return run
+
+
+@pytest.fixture(autouse=True)
+def in_the_project(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+
+
+def sets(run: SpottingSettings) -> dict[str, KeywordSet]:
+    training, validation, tests = keyword_sets(run, read_encoder_shape(run.model))
+    return {"training": training, "validation": validation, **tests}
+
+
+def test_a_run_ends_with_spotters_figures_and_a_report(done: SpottingSettings) -> None:
+    found = json.loads((done.run.output / "evaluation.json").read_text(encoding="utf-8"))
+    assert list(found["variants"]) == ["L", "LHF"]
+    assert list(found["sets"]) == ["words", "brands"]
+    assert found["sets"]["words"]["pairs"] >= 8 * 6
+    for name, variant in found["variants"].items():
+        spotter = load_spotter(done.run.output / "spotters" / name)
+        assert spotter.threshold is not None
+        assert variant["layers"] == list(spotter.selected_layers())
+        assert set(variant["sets"]["words"]["rates"]) >= {"f1", "f1_at_1", "f1_at_5", "mean_average_precision"}
+    assert found["variants"]["LHF"]["layers"] == found["variants"]["L"]["layers"]
+    assert found["variants"]["LHF"]["bytes_per_keyword"] < found["variants"]["L"]["bytes_per_keyword"] / 20
+    assert set(found["variants"]["L"]["training"]) == {"0", "1"}
+    assert any("The gate's selection" in line for line in found["notes"])
+    page = (done.run.output / "report.html").read_text(encoding="utf-8")
+    assert "LHF" in page
+    assert "brands" in page
+
+
+def test_no_set_holds_a_term_or_an_utterance_of_another(done: SpottingSettings) -> None:
+    prepared = sets(done)
+    terms = {name: {term.term for term in read_terms(part)} for name, part in prepared.items()}
+    for name, own in terms.items():
+        others = [other for other in terms if other != name and {name, other} != {"words", "brands"}]
+        assert not any(own & terms[other] for other in others)
+    utterances = [name for part in prepared.values() for name in read_set(part).utterance_files]
+    assert len(utterances) == len(set(utterances)) >= 24 + 12 + 8 + 6 + 8 + 6
+
+
+def test_terms_are_spoken_and_cut_and_paired(done: SpottingSettings) -> None:
+    data = read_set(sets(done)["training"])
+    natural = [cut for term in data.inventory.terms.values() for cut in term.natural]
+    synthesized = [name for term in data.inventory.terms.values() for name in term.synthesized]
+    assert len(synthesized) == 24 + 12
+    assert len(natural) > 24
+    assert {cut.utterance for cut in natural} <= set(data.utterance_files)
+    frames = data.frames([2, 3])
+    seconds = [frames.keyword(cut.name).shape[1] / 25 for cut in natural]
+    assert 0.2 < sum(seconds) / len(seconds) < 1.5
+    pairs = PairSampler(data.utterances, data.inventory, done.sampler).epoch(0)
+    assert {pair.said for pair in pairs} == {True, False}
+
+
+def test_a_second_run_does_nothing_and_another_rate_trains_alone(
+    done: SpottingSettings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = (done.run.output / "evaluation.json").stat().st_mtime_ns
+    for part in sets(done).values():
+        prepare(part)
+    told = capsys.readouterr().out.splitlines()
+    assert told
+    assert all("skipped" in line for line in told)
+    other = sets(tiny(done.run.output, "train.learning_rate=1.0e-4"))
+    for name, part in sets(done).items():
+        assert part.inventory == other[name].inventory
+    louder = sets(tiny(done.run.output, "sets.training.corpora.names.speech.voices.rate=[0.7, 0.8]"))
+    assert louder["training"].inventory != other["training"].inventory
+    assert louder["training"].utterances[0].stage == other["training"].utterances[0].stage
+    assert (done.run.output / "evaluation.json").stat().st_mtime_ns == before
