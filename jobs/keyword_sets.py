@@ -146,6 +146,12 @@ class KeywordSet:
         found = {engine: self.spoken(engine) for engine in self.settings.engines} | {CUT_RECORDINGS: self.cuts}
         return {name: stage_and_source[0] for name, stage_and_source in found.items() if stage_and_source}
 
+    def content(self) -> list[str]:
+        """The fingerprints of what a trainer or a judge reads, once the inventory is there."""
+        frames = [corpus.frames for corpus in self.utterances]
+        frames += [self.frames(name, speech) for name, speech in self.recordings().items()]
+        return [self.inventory.fingerprint, *(stage.fingerprint for stage in frames)]
+
     def frames(self, name: str, speech: Stage) -> Stage:
         """The encoder states of a stage's audio."""
         layers, enrolment = self.run.stored_layers(self.encoder), self.run.enrolment.model_dump(mode="json")

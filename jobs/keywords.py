@@ -7,6 +7,7 @@ goes on where it was, and does nothing that is done.
 """
 
 import dataclasses
+import json
 import shutil
 import sys
 import time
@@ -16,9 +17,10 @@ from typing import Any
 
 from compression.encoder import read_encoder_shape
 from compression.sampler import PairSampler, all_pairs
-from compression.storage import load_spotter
+from compression.storage import WEIGHTS_FILE, load_spotter, read_tensors
 from compression.training import STATE_FILE, Epoch
 from harken.config import dump_yaml
+from harken.digests import file_digest
 from harken.provenance import provenance
 from harken.records import fingerprint, generator, write_json, write_text
 from harken.report.spotting import render_spotting
@@ -33,8 +35,8 @@ from jobs.keyword_preparation import prepare
 from jobs.keyword_sets import KeywordSet
 from jobs.progress import note
 
-# Raised by one when the training code changes what it arrives at.
-REVISION = 1
+# Raised by one when a stage's code changes what it arrives at.
+REVISIONS = {"spotter": 1, "evaluation": 1}
 
 SPOTTERS, EVALUATION, REPORT = "spotters", "evaluation.json", "report.html"
 
@@ -66,18 +68,10 @@ class Training:
     def _train(self, variant: Variant, layers: tuple[int, ...] | None, seed: int) -> Path:
         run, (training, validation) = self.run, self.sets
         settings = run.spotter(variant, training.encoder, layers)
-        frames = [
-            stage.fingerprint
-            for part in self.sets
-            for stage in (
-                part.inventory,
-                *(corpus.frames for corpus in part.utterances),
-                *(part.frames(name, speech) for name, speech in part.recordings().items()),
-            )
-        ]
+        content = [part.content() for part in self.sets]
         sections = [section.model_dump(mode="json") for section in (settings, run.train, run.sampler)]
         workers = run.resources.train_workers
-        digest = fingerprint("spotter", REVISION, sections, frames, seed, workers, run.validation_pairs)
+        digest = fingerprint("spotter", REVISIONS["spotter"], sections, content, seed, workers, run.validation_pairs)
         stage = Stage.under(run.run.output, f"spotter-{variant}-{seed}", digest, 0)
         if stage.complete():
             note(f"{stage.name}: skipped, {stage.directory / 'best'} is there")
@@ -133,13 +127,28 @@ def train_variants(run: SpottingSettings, training: KeywordSet, validation: Keyw
     return {variant: found[variant] for variant in run.variants}
 
 
-def report(run: SpottingSettings, found: dict[str, Any]) -> None:
-    """Write ``evaluation.json`` and ``report.html``."""
-    found = found | {"config": dump_yaml(run), "provenance": provenance()}
-    found["notes"] = [*found["notes"], *_gate_notes(found["variants"])]
-    write_json(run.run.output / EVALUATION, found)
-    write_text(run.run.output / REPORT, render_spotting(found))
-    note(f"report: {run.run.output / REPORT}")
+def measure(
+    run: SpottingSettings, spotters: Mapping[Variant, TrainedSpotter], tests: Mapping[str, KeywordSet]
+) -> dict[str, Any]:
+    """Measure the spotters on the test sets, or read what was measured; see `harken.report.spotting`."""
+    weights = {variant: file_digest(trained.folder / WEIGHTS_FILE) for variant, trained in spotters.items()}
+    content = {name: part.content() for name, part in tests.items()}
+    how = (run.precision, run.bootstrap_samples, run.run.seed)
+    stage = Stage.under(
+        run.run.output, "evaluation", fingerprint("evaluation", REVISIONS["evaluation"], weights, content, how), 0
+    )
+    if stage.complete():
+        note(f"{stage.name}: skipped, it is there")
+        found: dict[str, Any] = json.loads((stage.directory / EVALUATION).read_text(encoding="utf-8"))
+        return found
+    with exclusive(stage):
+        stage.begin(dump_yaml(run))
+        began = time.monotonic()
+        found = evaluate(run, spotters, {name: read_set(part) for name, part in tests.items()})
+        found["notes"] += _gate_notes(found["variants"])
+        write_json(stage.directory / EVALUATION, found)
+        stage.finish(time.monotonic() - began)
+    return found
 
 
 def _joined(data: SetData, held_out: SetData, layers: tuple[int, ...]) -> Any:
@@ -151,8 +160,6 @@ def _joined(data: SetData, held_out: SetData, layers: tuple[int, ...]) -> Any:
 
 
 def _history(folder: Path) -> list[Epoch]:
-    from compression.storage import read_tensors
-
     _, notes = read_tensors(folder / STATE_FILE)
     return [Epoch(**epoch) for epoch in notes["progress"]["history"]]
 
@@ -181,7 +188,10 @@ def main(run: SpottingSettings, prepare_only: bool = False) -> None:
         target.mkdir(parents=True, exist_ok=True)
         for file in trained.folder.iterdir():
             shutil.copy2(file, target / file.name)
-    report(run, evaluate(run, spotters, {name: read_set(part) for name, part in tests.items()}))
+    found = measure(run, spotters, tests) | {"config": dump_yaml(run), "provenance": provenance()}
+    write_json(run.run.output / EVALUATION, found)
+    write_text(run.run.output / REPORT, render_spotting(found))
+    note(f"report: {run.run.output / REPORT}")
 
 
 SWITCHES = {"prepare_only": "prepare the sets and stop, so that training can be started where the GPUs are"}
