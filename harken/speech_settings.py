@@ -142,7 +142,7 @@ class ChatTTSSettings(Section):
 class SpeechSettings(Section):
     """Speech synthesis of labels, replay sentences and text-only test sets."""
 
-    backend: Literal["espeak", "openai", "command", "chattts"] = "espeak"
+    backend: Literal["espeak", "flite", "openai", "command", "chattts"] = "espeak"
     openai: OpenAISpeechSettings | None = None
     command: CommandSpeechSettings | None = None
     chattts: ChatTTSSettings | None = None

@@ -34,6 +34,10 @@ def _build(speech: SpeechSettings) -> Synthesizer:
         from actors.tts.chattts import ChatTTSSynthesizer
 
         return ChatTTSSynthesizer(speech.chattts)
+    if speech.backend == "flite":
+        from actors.tts.flite import FliteSynthesizer
+
+        return FliteSynthesizer(SAMPLE_RATE)
     from actors.tts.espeak import EspeakSynthesizer
 
     return EspeakSynthesizer(SAMPLE_RATE)

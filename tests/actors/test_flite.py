@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 
+from actors.speaker import Speaker
 from actors.tts.flite import VOICES, FliteSynthesizer, flite_binary
 from actors.tts.interface import SpeechRequest
 from harken.errors import HarkenError
+from harken.speech_settings import SpeechSettings, VoiceSettings
 
 needs_flite = pytest.mark.skipif(flite_binary() is None, reason="the flite program is not installed")
 TEXT = "the customer likes the black bag"
@@ -46,3 +48,13 @@ def test_what_flite_cannot_do_is_an_error(change, word):
     request = {"id": "row", "text_label": TEXT, "text_spoken": TEXT, "speaker": "slt"} | change
     with pytest.raises(HarkenError, match=word):
         FliteSynthesizer().synthesize([SpeechRequest(**request)])
+
+
+@needs_flite
+def test_a_configuration_can_name_it():
+    speech = SpeechSettings(backend="flite", language="en-us", voices=VoiceSettings(speakers=("slt", "rms")))
+    rows = [{"id": str(number), "text": TEXT} for number in range(4)]
+    spoken = Speaker(speech, speech.voices, {})(rows)
+    assert [row["error"] for row in spoken] == [None] * 4
+    assert {row["speaker"] for row in spoken} == {"slt", "rms"}
+    assert all(row["commercial_use"] for row in spoken)

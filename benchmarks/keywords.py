@@ -1,0 +1,111 @@
+"""How well keywords are spotted and what a keyword costs, for every compression: ``python -m benchmarks.keywords``.
+
+The spotters of a folder (``baseline``, ``L``, ``LH``, ``LHF``, as `jobs.keywords` leaves them) on the test sets of a
+configuration: the same utterances, terms and recordings for all of them. Words and voices of the test sets are in no
+training or validation set; where the configuration says so, neither is the synthesizer. Sets are prepared once in the
+work folder and kept.
+"""
+
+import argparse
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from benchmarks.results import add_output_arguments, deliver, target
+from compression.encoder import read_encoder_shape
+from harken.config import load_config
+from harken.errors import HarkenError
+from harken.spotter_settings import Variant
+from harken.spotting_settings import SpottingSettings
+from jobs.keyword_data import read_set
+from jobs.keyword_evaluation import TrainedSpotter, evaluate
+from jobs.keyword_preparation import prepare, prepare_inventory
+from jobs.keywords import SPOTTERS, keyword_sets
+
+VARIANTS: tuple[Variant, ...] = ("baseline", "L", "LH", "LHF")
+BASELINE, COMPRESSED = "baseline", "LHF"
+
+
+def figures(found: Mapping[str, Any]) -> dict[str, Any]:
+    """What was measured beside the targets: the second paper's 128 times fewer bytes, at the same F1."""
+    variants = found["variants"]
+    targets = {}
+    for name in found["sets"]:
+        least = variants[BASELINE]["sets"][name]["rates"]["f1"]["low"]
+        reached = variants[COMPRESSED]["sets"][name]["rates"]["f1"]["value"]
+        targets[f"{name}: F1 of {COMPRESSED}, at least the baseline's lower bound"] = target(reached, ">=", least)
+    for kind, key in (("as stored", "bytes_per_keyword"), ("by the paper's count", "padded_bytes_per_keyword")):
+        ratio = variants[BASELINE][key] / variants[COMPRESSED][key]
+        targets[f"bytes of the baseline over {COMPRESSED}'s, {kind}"] = target(ratio, ">=", 100)
+    kept = ("layers", "bytes_per_keyword", "padded_bytes_per_keyword", "pairs_per_second")
+    return {
+        "sets": found["sets"],
+        "variants": {
+            name: {key: variant[key] for key in kept}
+            | {"sets": {test: judged["rates"] for test, judged in variant["sets"].items()}}
+            for name, variant in variants.items()
+        },
+        "targets": targets,
+    }
+
+
+def tables(measured: Mapping[str, Any]) -> list[Table]:
+    """The figures for a reader."""
+    made = []
+    for name, size in measured["sets"].items():
+        title = f"{name}: {size['utterances']} utterances, {size['terms']} terms, {size['said']} of {size['pairs']} pairs said"
+        table = Table("variant", "layers", "F1", "F1@1", "mAP", "bytes", "paper's bytes", "pairs/s", title=title)
+        for variant, found in measured["variants"].items():
+            rates = found["sets"][name]
+            f1 = rates["f1"]
+            table.add_row(
+                variant,
+                ", ".join(map(str, found["layers"])),
+                f"{f1['value']:.3f} [{f1['low']:.3f}, {f1['high']:.3f}]",
+                f"{rates['f1_at_1']['value']:.3f}",
+                f"{rates['mean_average_precision']['value']:.3f}",
+                f"{found['bytes_per_keyword']:,.0f}",
+                f"{found['padded_bytes_per_keyword']:,}",
+                f"{found['pairs_per_second']:,.0f}",
+            )
+        made.append(table)
+    return made
+
+
+def measure(run: SpottingSettings, folder: Path) -> dict[str, Any]:
+    """Prepare the test sets and judge the folder's spotters on them.
+
+    Raises:
+        HarkenError: a variant that the folder lacks.
+    """
+    spotters = {variant: TrainedSpotter(folder / variant) for variant in VARIANTS}
+    for trained in spotters.values():
+        if not trained.folder.is_dir():
+            raise HarkenError("spotter", str(trained.folder), "It is not there: train all variants with jobs.keywords.")
+    training, validation, tests = keyword_sets(run, read_encoder_shape(run.model))
+    # What the tests must not hold.
+    prepare_inventory(training)
+    prepare_inventory(validation)
+    for part in tests.values():
+        prepare(part)
+    return figures(evaluate(run, spotters, {name: read_set(part) for name, part in tests.items()}))
+
+
+def main() -> None:
+    """Read the command line."""
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--config", type=Path, default=Path("configs/keywords.yaml"))
+    arguments.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides")
+    arguments.add_argument("--spotters", type=Path, help="folder of the variants; default: those of the run's output")
+    add_output_arguments(arguments)
+    options = arguments.parse_args()
+    run = load_config(options.config, options.overrides, SpottingSettings)
+    measured = measure(run, options.spotters or run.run.output / SPOTTERS)
+    deliver("keywords", measured, tables(measured), options)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
