@@ -144,6 +144,11 @@ class SpottingSettings(Section):
         None, description="of LH and LHF; None: those that the gate of L selected, trained with the first seed"
     )
     gate_seeds: tuple[int, ...] = Field((0, 1), min_length=1, description="L is trained with each: do they agree?")
+    frames: Literal["stored", "computed"] = Field(
+        "stored",
+        description="'stored' encodes everything once (large-v2: 82 kB a frame and all layers); 'computed' encodes in "
+        "the trainer whenever a recording is used, with all recordings in memory",
+    )
     sampler: SamplerSettings = SamplerSettings()
     train: SpotterTrainingSettings = SpotterTrainingSettings()
     precision: dict[Variant, Precision] = Field(

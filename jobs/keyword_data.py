@@ -1,23 +1,36 @@
 """What a prepared set is to a trainer or a judge: its terms with their recordings, its utterances, their frames."""
 
+import math
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
+from torch import Tensor
+
+from compression.frame_encoder import EncodedFrames
 from compression.frame_store import StoredFrames
 from compression.inventory import Cut, Inventory, Term, Utterance
+from compression.pairs import FrameSource
 from harken.inventory import InventoryTerm
+from harken.model_folder import locate_model
 from harken.records import OK, read_parquet
+from harken.spotting_settings import SpottingSettings
 from harken.stages import Stage
+from harken.whisper import load_whisper
 from jobs.keyword_inventory import read_terms, voice
 from jobs.keyword_sets import CUT_RECORDINGS, CUTS, FRAMES, MENTIONS, TERMS, KeywordSet
 
 
 @dataclass(frozen=True)
 class SetData:
-    """`terms` tell languages; `texts` and `languages` are by utterance; the files are those of `StoredFrames`."""
+    """`terms` tell languages, `texts` are by utterance.
 
+    The files, by the name of what is in them, hold frames (`StoredFrames`), or speech when frames are computed.
+    """
+
+    run: SpottingSettings
     terms: dict[str, InventoryTerm]
     inventory: Inventory
     utterances: list[Utterance]
@@ -25,21 +38,71 @@ class SetData:
     keyword_files: dict[str, Path]
     utterance_files: dict[str, Path]
 
-    def frames(self, layers: Sequence[int]) -> StoredFrames:
-        """The frames of these layers, counted from 1."""
-        return StoredFrames(self.keyword_files, self.utterance_files, layers)
+    def frames(self, layers: Sequence[int]) -> FrameSource:
+        """The frames of these layers, counted from 1; can be pickled."""
+        if self.run.frames == "stored":
+            return StoredFrames(self.keyword_files, self.utterance_files, layers)
+        return ComputedFrames(self.run, self.keyword_files, self.utterance_files, layers)
+
+    def joined(self, other: "SetData") -> "SetData":
+        """This set with the recordings of another as well."""
+        return replace(
+            self,
+            keyword_files=self.keyword_files | other.keyword_files,
+            utterance_files=self.utterance_files | other.utterance_files,
+        )
+
+
+class ComputedFrames:
+    """A `FrameSource` that holds all recordings and encodes those that are asked for, once it is asked for one.
+
+    The model is loaded where it is used: the whole pickles as paths.
+    """
+
+    def __init__(
+        self,
+        run: SpottingSettings,
+        keyword_files: Mapping[str, Path],
+        utterance_files: Mapping[str, Path],
+        layers: Sequence[int],
+    ) -> None:
+        self.run, self.layers = run, tuple(layers)
+        self.keyword_files, self.utterance_files = keyword_files, utterance_files
+        self._frames: EncodedFrames | None = None
+
+    def keyword(self, name: str) -> Tensor:
+        """As `EncodedFrames.keyword`."""
+        return self._encoded().keyword(name)
+
+    def utterance(self, name: str) -> Tensor:
+        """As `EncodedFrames.utterance`."""
+        return self._encoded().utterance(name)
+
+    def _encoded(self) -> EncodedFrames:
+        if self._frames is None:
+            whisper = load_whisper(str(locate_model(self.run.model)), self.run.resources.device)
+            audio = (_audio(files) for files in (self.keyword_files, self.utterance_files))
+            self._frames = EncodedFrames(whisper, *audio, self.layers, self.run.enrolment)
+        return self._frames
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_frames": None}
 
 
 def read_set(keyword_set: KeywordSet) -> SetData:
-    """Read a set whose stages are complete; recordings and utterances without frames are not in it."""
+    """Read a set whose stages are complete; recordings and utterances that failed are not in it."""
+    stored = keyword_set.run.frames == "stored"
     utterance_files: dict[str, Path] = {}
     for corpus in keyword_set.utterances:
-        utterance_files |= _files(corpus.frames)
+        utterance_files |= _frame_files(corpus.frames) if stored else _speech_files(corpus.stage)
     keyword_files: dict[str, Path] = {}
+    longest = keyword_set.run.verifier.keyword_seconds
     for name, speech in keyword_set.recordings().items():
-        keyword_files |= _files(keyword_set.frames(name, speech))
+        frames = keyword_set.frames(name, speech)
+        keyword_files |= _frame_files(frames) if stored else _speech_files(speech, longest)
     utterances, texts = _utterances(keyword_set, utterance_files)
     return SetData(
+        keyword_set.run,
         {term.term: term for term in read_terms(keyword_set)},
         Inventory(_terms(keyword_set, keyword_files)),
         utterances,
@@ -49,9 +112,25 @@ def read_set(keyword_set: KeywordSet) -> SetData:
     )
 
 
-def _files(frames: Stage) -> dict[str, Path]:
+def _frame_files(frames: Stage) -> dict[str, Path]:
     folder = frames.absolute().directory / FRAMES
     return {row["id"]: folder / row["file"] for row in frames.rows(["id", "file", "status"]) if row["status"] == OK}
+
+
+def _speech_files(speech: Stage, max_seconds: float = math.inf) -> dict[str, Path]:
+    return {
+        row["id"]: part
+        for part in speech.absolute().parts()
+        for row in read_parquet(part, ["id", "duration", "status"])
+        if row["status"] == OK and row["duration"] <= max_seconds
+    }
+
+
+def _audio(files: Mapping[str, Path]) -> dict[str, bytes]:
+    found = {}
+    for part in dict.fromkeys(files.values()):
+        found |= {row["id"]: row["audio"] for row in read_parquet(part, ["id", "audio"]) if row["id"] in files}
+    return found
 
 
 def _terms(keyword_set: KeywordSet, recorded: dict[str, Path]) -> list[Term]:

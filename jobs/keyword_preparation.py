@@ -35,24 +35,38 @@ def prepare(keyword_set: KeywordSet) -> None:
     Raises:
         HarkenError: bad input that an actor found, or a set without terms or utterances.
     """
-    run, encoder = keyword_set.run, keyword_set.encoder
-    seconds = encoder.window_frames / encoder.frames_per_second
-    for corpus in keyword_set.utterances:
-        _utter(run, corpus, seconds)
-        if corpus.units is not None:
-            _align(run, corpus, corpus.units)
-    take_inventory(keyword_set)
+    run = keyword_set.run
+    prepare_inventory(keyword_set)
     for engine, settings in keyword_set.settings.engines.items():
         spoken = keyword_set.spoken(engine)
         if spoken is not None:
             _speak(run, *spoken, settings.speech)
     if keyword_set.cuts is not None:
         _cut(run, *keyword_set.cuts)
-    layers = run.stored_layers(encoder)
+    if run.frames == "computed":
+        return
+    layers, seconds = run.stored_layers(keyword_set.encoder), _window_seconds(keyword_set)
     for corpus in keyword_set.utterances:
         _encode(run, corpus.stage, corpus.frames, "utterance", layers, seconds)
     for name, speech in keyword_set.recordings().items():
         _encode(run, speech, keyword_set.frames(name, speech), "keyword", layers, run.verifier.keyword_seconds)
+
+
+def prepare_inventory(keyword_set: KeywordSet) -> None:
+    """Bring the utterances of a set and its inventory to completion: what other sets must know of it.
+
+    Raises:
+        HarkenError: as `prepare`.
+    """
+    for corpus in keyword_set.utterances:
+        _utter(keyword_set.run, corpus, _window_seconds(keyword_set))
+        if corpus.units is not None:
+            _align(keyword_set.run, corpus, corpus.units)
+    take_inventory(keyword_set)
+
+
+def _window_seconds(keyword_set: KeywordSet) -> float:
+    return keyword_set.encoder.window_frames / keyword_set.encoder.frames_per_second
 
 
 def _utter(run: SpottingSettings, corpus: Utterances, max_seconds: float) -> None:

@@ -9,8 +9,7 @@ from typing import Any
 import torch
 from ray.train.torch import get_device
 
-from compression.frame_store import StoredFrames
-from compression.pairs import Pair
+from compression.pairs import FrameSource, Pair
 from compression.sampler import PairSampler
 from compression.spotter import Spotter
 from compression.training import Progress, Trainer
@@ -29,7 +28,7 @@ class SpottingTask:
     spotter: SpotterSettings
     training: SpotterTrainingSettings
     seed: int
-    frames: StoredFrames
+    frames: FrameSource
     sampler: PairSampler
     validation: Sequence[Pair]
     use_gpu: bool

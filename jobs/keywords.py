@@ -6,7 +6,6 @@ names under Ray Train (`jobs.keyword_training`), and measures each on the test s
 goes on where it was, and does nothing that is done.
 """
 
-import dataclasses
 import json
 import shutil
 import sys
@@ -87,7 +86,7 @@ class Training:
                 spotter=settings,
                 training=run.train.model_copy(update={"seed": seed}),
                 seed=seed,
-                frames=_joined(data, held_out, settings.layers),
+                frames=data.joined(held_out).frames(settings.layers),
                 sampler=PairSampler(data.utterances, data.inventory, run.sampler),
                 validation=self._validation_pairs(held_out),
                 use_gpu=run.resources.train_on_gpu,
@@ -149,14 +148,6 @@ def measure(
         write_json(stage.directory / EVALUATION, found)
         stage.finish(time.monotonic() - began)
     return found
-
-
-def _joined(data: SetData, held_out: SetData, layers: tuple[int, ...]) -> Any:
-    return dataclasses.replace(
-        data,
-        keyword_files=data.keyword_files | held_out.keyword_files,
-        utterance_files=data.utterance_files | held_out.utterance_files,
-    ).frames(layers)
 
 
 def _history(folder: Path) -> list[Epoch]:
