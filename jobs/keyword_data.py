@@ -67,6 +67,8 @@ class ComputedFrames:
         layers: Sequence[int],
     ) -> None:
         self.run, self.layers = run, tuple(layers)
+        # Ray Train's workers run in a folder of their own, where a relative path leads nowhere.
+        self.model = str(locate_model(run.model).absolute())
         self.keyword_files, self.utterance_files = keyword_files, utterance_files
         self._frames: EncodedFrames | None = None
 
@@ -80,7 +82,7 @@ class ComputedFrames:
 
     def _encoded(self) -> EncodedFrames:
         if self._frames is None:
-            whisper = load_whisper(str(locate_model(self.run.model)), self.run.resources.device)
+            whisper = load_whisper(self.model, self.run.resources.device)
             audio = (_audio(files) for files in (self.keyword_files, self.utterance_files))
             self._frames = EncodedFrames(whisper, *audio, self.layers, self.run.enrolment)
         return self._frames

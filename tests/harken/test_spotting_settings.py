@@ -4,7 +4,8 @@ import pytest
 
 from harken.config import load_config
 from harken.errors import HarkenError
-from harken.spotter_settings import EncoderShape
+from harken.sampler_settings import paper_sampler
+from harken.spotter_settings import EncoderShape, paper_spotter, paper_training
 from harken.spotting_settings import SpottingSettings
 
 NANO = EncoderShape(layers=4, width=256, window_frames=250, frames_per_second=25.0)
@@ -57,3 +58,13 @@ def test_a_variant_has_the_parts_that_belong_to_it() -> None:
     }
     assert found["LHF"].layers == (3, 4)
     assert found["LHF"].frame_factor == 2
+
+
+def test_the_papers_configuration_is_the_papers_spotter() -> None:
+    run = load_config("configs/keywords-paper.yaml", (), SpottingSettings)
+    large = EncoderShape()
+    for variant in ("L", "LHF"):
+        layers = (14, 16, 32) if variant == "LHF" else None
+        assert run.spotter(variant, large, layers) == paper_spotter(variant)
+    assert run.train == paper_training()
+    assert run.sampler == paper_sampler()
