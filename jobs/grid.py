@@ -29,7 +29,7 @@ from jobs.progress import console, note
 RESULTS = ("grid.json", "grid.csv", "grid.html")
 
 # Raised by one when the code changes what a result holds.
-REVISION = 1
+REVISION = 2
 
 
 def main(settings: GridSettings) -> None:
@@ -60,12 +60,12 @@ def main(settings: GridSettings) -> None:
 def result_stage(cells: Cells) -> Stage:
     """The folder of the results; its fingerprint covers all that they depend on."""
     heard = {
-        cell.name: [cell.hypotheses(speech).fingerprint for speech in cells.tests_of(cell).values()]
-        for cell in cells.cells
+        cell.name: [cell.hypotheses(speech).fingerprint for speech in cells.tests.values()] for cell in cells.cells
     }
+    sweeps = [[point.sweep, point.key, point.variant, point.value, point.cell.name] for point in cells.points]
     keywords = cells.base.keywords
     content = [
-        [heard, cells.grid.comparisons, list(cells.tests)],
+        [heard, sweeps, cells.grid.comparisons, list(cells.tests)],
         [file_digest(keywords.path), sorted(keywords.categories)],
         cells.base.evaluate.model_dump(mode="json"),
     ]
@@ -86,7 +86,7 @@ def make_all(cells: Cells) -> dict[str, str]:
     for number, cell in enumerate(cells.cells, start=1):
         note(f"== {cell.name} ({number} of {len(cells.cells)})")
         try:
-            make(cell, cells.tests_of(cell))
+            make(cell, cells.tests)
         except Exception as failure:  # one cell must not cost the others theirs
             failures[cell.name] = _told(failure, cells.grid.output, cell)
             note(f"{cell.name}: failed: {failures[cell.name]}")

@@ -9,13 +9,12 @@ from harken.grid_settings import BASE
 from harken.keywords import KeywordMatcher, load_keywords
 from harken.provenance import provenance
 from harken.records import OK
+from harken.report.grid_console import SWEPT
 from harken.text import bare
 from jobs.cells import Cell, Cells
 from jobs.figures import evaluation
 from jobs.plan import Plan
 from jobs.scoring import Scores, score_set
-
-CURVE_METRICS = ("cer", "keyword_recall")
 
 
 def measure(cells: Cells, failures: Mapping[str, str]) -> dict[str, Any]:
@@ -23,15 +22,13 @@ def measure(cells: Cells, failures: Mapping[str, str]) -> dict[str, Any]:
 
     Returns:
         `jobs.figures.evaluation` of the rows, and: ``cells`` (per row what was trained, or why it failed),
-        ``comparisons`` (pairs with differences), ``pairs`` (CER of any two rows on the first test set), ``epochs`` (the
-        curve), ``config``, ``grid``, ``provenance`` and ``notes``.
+        ``comparisons`` (pairs with differences), ``pairs`` (CER of any two rows on the first test set), ``sweeps`` (the
+        points of every curve on every test set), ``config``, ``grid``, ``provenance`` and ``notes``.
 
     Raises:
         HarkenError: a segmenter cannot be loaded, or a damaged part.
     """
-    good = [cell for cell in cells.cells if cell.name not in failures]
-    rows = [cell for cell in good if cell.epochs is None]
-    scored = _scored(cells, rows)
+    scored = _scored(cells, [cell for cell in cells.cells if cell.name not in failures])
     said = {
         bare(row["text"])
         for name, speech in cells.tests.items()
@@ -41,10 +38,10 @@ def measure(cells: Cells, failures: Mapping[str, str]) -> dict[str, Any]:
     return {
         "config": str(cells.grid.config),
         **evaluation(scored, cells.base.evaluate.segmenters),
-        "cells": [_cell(cell, failures.get(cell.name), said) for cell in cells.cells if cell.epochs is None],
+        "cells": [_cell(cell, failures.get(cell.name), said) for cell in cells.cells],
         "comparisons": _comparisons(cells, scored),
         "pairs": _pairs(scored),
-        "epochs": _epochs(cells, [cell for cell in good if cell.epochs is not None]),
+        "sweeps": _sweeps(cells, scored),
         "notes": _notes(cells),
         "grid": dump_yaml(cells.grid),
         "pipeline": dump_yaml(cells.base),
@@ -57,7 +54,7 @@ def _scored(cells: Cells, systems: list[Cell]) -> dict[str, Scores]:
     matcher = KeywordMatcher(load_keywords(keywords.path, keywords.categories))
     scored = {}
     for name, speech in cells.tests.items():
-        heard = {cell.name: cell.hypotheses(speech) for cell in systems if name in cells.tests_of(cell)}
+        heard = {cell.name: cell.hypotheses(speech) for cell in systems}
         if heard:
             utterances = [row for row in speech.stage.rows() if row["status"] == OK]
             scored[name] = score_set(cells.base, matcher, utterances, heard)
@@ -111,7 +108,7 @@ def _dev_curve(plan: Plan) -> list[dict[str, float]]:
 
 
 def _comparisons(cells: Cells, scored: Mapping[str, Scores]) -> list[dict[str, Any]]:
-    pairs = [(BASE, variant) for variant in cells.grid.variants]
+    pairs = [(BASE, variant) for variant in cells.grid.rows()]
     pairs += [pair for pair in cells.grid.comparisons if pair not in pairs]
     named = [
         (cells.named(model, first), cells.named(model, second)) for model in cells.models for first, second in pairs
@@ -135,18 +132,20 @@ def _pairs(scored: Mapping[str, Scores]) -> dict[str, dict[str, Any]]:
     }
 
 
-def _epochs(cells: Cells, points: list[Cell]) -> list[dict[str, Any]]:
-    scored = _scored(cells, points)
+def _sweeps(cells: Cells, scored: Mapping[str, Scores]) -> list[dict[str, Any]]:
     return [
         {
-            "variant": cells.named(cell.model, cell.variant),
-            "epochs": cell.epochs,
+            "sweep": point.sweep,
+            "key": point.key,
+            "variant": point.variant,
+            "value": point.value,
+            "row": point.cell.name,
             "test": test,
-            **{metric: scores.intervals[cell.name][metric] for metric in CURVE_METRICS},
+            **{metric: scores.intervals[point.cell.name][metric] for metric in SWEPT},
         }
         for test, scores in scored.items()
-        for cell in points
-        if cell.name in scores.systems
+        for point in cells.points
+        if point.cell.name in scores.systems
     ]
 
 

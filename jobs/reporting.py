@@ -13,36 +13,31 @@ from harken.provenance import provenance
 from harken.records import OK, Row, generator, read_manifest, read_parquet
 from harken.report.data import (
     CategoryCoverage,
-    CategoryF1,
     CategoryRecall,
     CategoryRetention,
     CurvePoint,
-    Customer,
     GeneralCheck,
     Hypothesis,
     JudgeReport,
     LabelReport,
     LabelRow,
-    PortraitReport,
     ReportData,
     Span,
     SpeechReport,
     StageRun,
-    SuggestedProduct,
     TrainingReport,
     Utterance,
 )
-from harken.report.measures import LABEL_RATES
 from harken.settings import PipelineSettings
 from harken.stages import Stage, cause
+from jobs.customers import portrait_report
 from jobs.labels import coverage
-from jobs.plan import SYSTEMS, Plan
+from jobs.plan import Plan
 from jobs.planted import check
 from jobs.scoring import Scores
 
 # More labels than a person reads; the Parquet holds them all.
 LABELS_SHOWN = 200
-CUSTOMERS_SHOWN = 12
 
 
 def report_data(
@@ -74,7 +69,7 @@ def report_data(
         if general
         else None,
         recalls=[CategoryRecall(category, *figures) for category, figures in domain.recall_by_category().items()],
-        portraits=_portraits(plan),
+        portraits=portrait_report(plan),
         utterances=_utterances(settings, matcher, domain),
         labels=_labels(plan, matcher),
         speech=_speech(plan),
@@ -144,44 +139,6 @@ def _labels(plan: Plan, matcher: KeywordMatcher) -> LabelReport:
         coverage=[
             CategoryCoverage(category, terms=figures["terms"], used=figures["covered"], mentions=figures["mentions"])
             for category, figures in coverage(rows, keywords).items()
-        ],
-    )
-
-
-def _portraits(plan: Plan) -> PortraitReport | None:
-    if plan.portraits is None:
-        return None
-    record = plan.portraits.record()
-    rates: dict[str, dict[str, Any]] = record["rates"]
-    shown = SYSTEMS[-1]
-    heard = [row for row in plan.portraits.rows() if row["system"] == shown]
-    drawn = generator("portraits", plan.settings.run.seed).sample(heard, min(CUSTOMERS_SHOWN, len(heard)))
-    spelled = record.get("spelled")
-    return PortraitReport(
-        systems={system: {name: rates[system][name] for name in LABEL_RATES} for system in rates},
-        paired={system: {name: found[name] for name in LABEL_RATES} for system, found in record["paired"].items()},
-        categories=[
-            CategoryF1(category, labels, {system: found[f"f1.{category}"]["value"] for system, found in rates.items()})
-            for category, labels in record["support"].items()
-        ],
-        spelled_f1={system: found["f1"]["value"] for system, found in spelled.items()} if spelled else None,
-        system=shown,
-        customers=[_customer(row) for row in drawn],
-        total=len(heard),
-    )
-
-
-def _customer(row: Row) -> Customer:
-    return Customer(
-        id=row["id"],
-        text=row["text"],
-        spans=[Span(mention["start"], mention["end"], mention["category"]) for mention in row["mentions"]],
-        refused=[label for _, labels in row["refused"] for label in labels],
-        suggestions=[
-            SuggestedProduct(
-                found["product"], found["name"], found["score"], [cause["label"] for cause in found["causes"]]
-            )
-            for found in row["suggestions"]
         ],
     )
 

@@ -19,8 +19,8 @@ from harken.report.blocks import (
     table,
 )
 from harken.report.data import Interval
-from harken.report.grid_console import COMPARED, IER_CLASSES, best, grid_measures
-from harken.report.grid_plots import epoch_curves, row_dots
+from harken.report.grid_console import COMPARED, IER_CLASSES, SWEPT, best, by_sweep, grid_measures
+from harken.report.grid_plots import rate_curves, row_dots
 from harken.report.markup import Markup, element, join
 from harken.report.measures import change, number, percent, rate, with_interval
 from harken.report.page import Chapters, assemble
@@ -31,7 +31,7 @@ Found = Mapping[str, Any]
 
 _CHAPTERS: Chapters = (
     ("Results", (("summary", "Summary"), ("results", "The grid"), ("comparisons", "Differences"))),
-    ("Detail", (("ier", "IER by class"), ("keywords", "Keywords"), ("epochs", "Epochs"))),
+    ("Detail", (("ier", "IER by class"), ("keywords", "Keywords"), ("sweeps", "Sweeps"))),
     ("Run", (("training", "What was trained"), ("reproduction", "Configuration"))),
 )
 
@@ -45,7 +45,7 @@ def render_grid(found: Found) -> str:
         _comparisons(found),
         _ier(found["sets"], rows, found["segmenters"]),
         _keywords(found["sets"], rows),
-        _epochs(found),
+        _sweeps(found["sweeps"]),
         _training(found["cells"]),
         reproduction(f"{found['grid']}\n---\n{found['pipeline']}", found["provenance"]),
     )
@@ -209,25 +209,35 @@ def _keywords(sets: Mapping[str, Any], rows: Sequence[str]) -> Markup:
     )
 
 
-def _epochs(found: Found) -> Markup:
-    tested: dict[str, list[tuple[float, Interval]]] = {}
-    for point in found["epochs"]:
-        tested.setdefault(point["variant"], []).append((float(point["epochs"]), point["cer"]))
-    held_out = {
-        cell["name"]: [(point["epoch"], {"value": point["cer"]}) for point in cell["curve"]] for cell in found["cells"]
-    }
-    test = found["epochs"][0]["test"] if found["epochs"] else ""
-    after = epoch_curves(f"CER on {test} by number of epochs", tested, "CER")
-    during = epoch_curves("CER on held-out rows of the training set", held_out, "CER")
+def _sweeps(points: Sequence[Mapping[str, Any]]) -> Markup:
+    shown = []
+    for name, swept in by_sweep(points).items():
+        figures = [
+            rate_curves(
+                f"{name}: {measure.label}",
+                _lines(swept, measure.key),
+                swept[0]["key"],
+                measure.label,
+            )
+            for measure in grid_measures(SWEPT)
+        ]
+        shown.append(side_by_side(*figures))
     return section(
-        "epochs",
-        "Epochs",
-        side_by_side(
-            after or nothing("No variant was trained for other numbers of epochs (setting `epochs`)."),
-            during or nothing("No variant was trained."),
-        ),
-        lead="Left: every point is a training of its own, measured on the test set. Right: within one training.",
+        "sweeps",
+        "Sweeps",
+        shown or nothing("No setting was swept (`sweeps` in the grid's configuration)."),
+        lead="One setting over several values: every point is a training of its own and a row of the grid.",
     )
+
+
+def _lines(points: Sequence[Mapping[str, Any]], metric: str) -> dict[str, list[tuple[float, Interval]]]:
+    """A line for each variant on each test set, named after whatever tells it from the others."""
+    varying = [part for part in ("variant", "test") if len({point[part] for point in points}) > 1]
+    lines: dict[str, list[tuple[float, Interval]]] = {}
+    for point in points:
+        name = ", ".join(point[part] for part in varying or ("test",))
+        lines.setdefault(name, []).append((float(point["value"]), point[metric]))
+    return lines
 
 
 def _training(cells: Sequence[Mapping[str, Any]]) -> Markup:
@@ -255,9 +265,15 @@ def _training(cells: Sequence[Mapping[str, Any]]) -> Markup:
         "training",
         "What was trained",
         table("Rows of the grid", columns, lines),
+        _learning(cells),
         details("Facts of every fine-tuning", known, long=True) if known else None,
         lead="Utterances that the judge kept, and how many of their sentences a test set says as well.",
     )
+
+
+def _learning(cells: Sequence[Mapping[str, Any]]) -> Markup | None:
+    held_out = {cell["name"]: [(point["epoch"], {"value": point["cer"]}) for point in cell["curve"]] for cell in cells}
+    return rate_curves("CER on held-out rows of the training set, within each training", held_out, "epochs", "CER")
 
 
 def _metric(figures: Mapping[str, Any], system: str, metric: str) -> Interval | None:

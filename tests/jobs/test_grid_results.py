@@ -25,6 +25,7 @@ HEARD = {
     "base": ["喜欢比尔金", "偏好老化", "喜欢老花"],
     "taught": TESTED,
     "taught longer": ["喜欢birkin", "偏好老花花花花花", ""],
+    "epochs 1": ["喜欢birkin", "偏好老化", "喜欢老花"],
 }
 
 
@@ -50,7 +51,8 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> GridSettings:
             "taught": {"train_on": ["notes"]},
             "taught longer": {"train_on": ["notes"], "set": ["finetune.epochs=9"]},
         },
-        "comparisons": [["taught", "taught longer"]],
+        "comparisons": [["taught", "taught longer"], ["epochs 1", "taught"]],
+        "sweeps": {"epochs": {"of": "taught", "key": "finetune.epochs", "values": [1]}},
     }
     return check(tree, GridSettings, "test")
 
@@ -106,6 +108,7 @@ def test_finished_stages_are_measured_and_compared_and_not_made_again(
         "base": pytest.approx(7 / 16),
         "taught": 0.0,
         "taught longer": pytest.approx(8 / 16),
+        "epochs 1": pytest.approx(1 / 16),
     }
     assert systems["taught longer"]["metrics"]["loop_rate"]["value"] == pytest.approx(1 / 3)
     assert systems["taught"]["keyword_recall_by_category"]["LINES"] == {"recall": 1.0, "right": 2, "mentions": 2}
@@ -114,13 +117,18 @@ def test_finished_stages_are_measured_and_compared_and_not_made_again(
     # 喜欢老花 is taught and tested: a given label that the judge of this test let pass.
     assert taught["training"]["said in tests"] == 1
     assert taught["curve"] == [{"epoch": 0.0, "cer": 0.5}, {"epoch": 2.0, "cer": 0.25}]
-    assert found["comparisons"][-1]["than"] == "taught"
-    assert found["comparisons"][-1]["this"] == "taught longer"
-    assert found["comparisons"][-1]["metrics"]["cer"]["value"] == pytest.approx(8 / 16)
+    assert [(pair["than"], pair["this"], pair["metrics"]["cer"]["value"]) for pair in found["comparisons"][-2:]] == [
+        ("taught", "taught longer", pytest.approx(8 / 16)),
+        ("epochs 1", "taught", pytest.approx(-1 / 16)),
+    ]
+    assert [(point["value"], point["row"], point["cer"]["value"]) for point in found["sweeps"]] == [
+        (1, "epochs 1", pytest.approx(1 / 16)),
+        (4, "taught", 0.0),
+    ]
     assert "1 of its training sentences are also in a test set" in printed
 
     page = (settings.output / "grid.html").read_text(encoding="utf-8")
     (settings.output / "grid.html").unlink()
     main(settings)
-    assert "grid: skipped, all 3 cells are there" in capsys.readouterr().out
+    assert "grid: skipped, all 4 cells are there" in capsys.readouterr().out
     assert (settings.output / "grid.html").read_text(encoding="utf-8") == page
