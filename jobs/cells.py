@@ -16,6 +16,9 @@ from harken.stages import Stage
 from jobs.plan import Plan, Speech
 from jobs.progress import note
 
+GENERAL = "general"
+"""The test set that the forgetting gate is on."""
+
 
 @dataclass(frozen=True)
 class Point:
@@ -70,7 +73,7 @@ class Cells:
     def tests(self) -> dict[str, Speech]:
         """The test sets by name, 'domain' first."""
         plan = Plan(self.base)
-        tests = {"domain": plan.domain, **({"general": plan.general} if plan.general else {})}
+        tests = {"domain": plan.domain, **({GENERAL: plan.general} if plan.general else {})}
         for name, test in self.grid.tests.items():
             tests[name] = plan.test_set(name, test.manifest, test.voices or self.base.evaluate.voices)
         return tests

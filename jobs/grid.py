@@ -103,21 +103,23 @@ def _told(failure: Exception, output: Path, cell: Cell) -> str:
 
 
 def _measure(cells: Cells, failures: Mapping[str, str], result: Stage) -> None:
-    from harken.report.grid import render_grid
+    from harken.report.grid import leader, render_grid
     from jobs.figures import table, write_csv
     from jobs.flow import exclusive
-    from jobs.measuring import measure
+    from jobs.measuring import measure, score_cells, worst
 
     started = time.monotonic()
     with exclusive(result):
         result.begin(dump_yaml(cells.grid))
-        found = measure(cells, failures)
+        scored = score_cells(cells, failures)
+        found = measure(cells, failures, scored)
+        heard = worst(cells, scored, leader(found))
         complete = not failures
         # Of a grid with failures the results are shown, but not kept as finished.
         folder = result.directory if complete else cells.grid.output
         write_json(folder / "grid.json", found)
         write_csv(folder / "grid.csv", table(found))
-        write_text(folder / "grid.html", render_grid(found))
+        write_text(folder / "grid.html", render_grid(found, heard, cells.base.decoding.language))
         if complete:
             result.finish(time.monotonic() - started)
             for name in RESULTS:

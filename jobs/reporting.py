@@ -17,12 +17,10 @@ from harken.report.data import (
     CategoryRetention,
     CurvePoint,
     GeneralCheck,
-    Hypothesis,
     JudgeReport,
     LabelReport,
     LabelRow,
     ReportData,
-    Span,
     SpeechReport,
     StageRun,
     TrainingReport,
@@ -35,6 +33,7 @@ from jobs.labels import coverage
 from jobs.plan import Plan
 from jobs.planted import check
 from jobs.scoring import Scores
+from jobs.utterances import keyword_spans, utterance, worst_places
 
 # More labels than a person reads; the Parquet holds them all.
 LABELS_SHOWN = 200
@@ -84,32 +83,14 @@ def report_data(
 
 
 def _utterances(settings: PipelineSettings, matcher: KeywordMatcher, domain: Scores) -> list[Utterance]:
-    rows = domain.rows()
-    count = min(settings.evaluate.audio_samples, len(rows))
-    drawn = set(generator("report", settings.run.seed).sample(range(len(rows)), count))
-    last = domain.systems[-1]
-    by_rate = sorted(range(len(rows)), key=lambda place: rows[place][f"{last}_cer"] or 0.0, reverse=True)
-    worst = set(by_rate[: settings.evaluate.worst_samples])
+    places = range(len(domain.utterances))
+    drawn = generator("report", settings.run.seed).sample(places, min(settings.evaluate.audio_samples, len(places)))
+    worst = set(worst_places(domain, domain.systems[-1], settings.evaluate.worst_samples))
+    audible = worst.union(drawn)
     return [
-        Utterance(
-            id=row["id"],
-            reference=row["reference"],
-            hypotheses={
-                system: Hypothesis(row[f"{system}_hypothesis"], row[f"{system}_cer"], row[f"{system}_hits"])
-                for system in domain.systems
-            },
-            spans=_spans(matcher, row["reference"]),
-            speaker=row["speaker"],
-            seconds=row["duration"],
-            audio=domain.utterances[place]["audio"] if place in drawn | worst else None,
-            worst=place in worst,
-        )
-        for place, row in enumerate(rows)
+        utterance(domain, place, domain.systems, matcher, audible=place in audible, worst=place in worst)
+        for place in places
     ]
-
-
-def _spans(matcher: KeywordMatcher, text: str) -> list[Span]:
-    return [Span(mention.start, mention.end, mention.category) for mention in matcher.find(text)]
 
 
 def _labels(plan: Plan, matcher: KeywordMatcher) -> LabelReport:
@@ -127,7 +108,7 @@ def _labels(plan: Plan, matcher: KeywordMatcher) -> LabelReport:
         rows=[
             LabelRow(
                 text=row["text"],
-                spans=_spans(matcher, row["text"]),
+                spans=keyword_spans(matcher, row["text"]),
                 seeds=[seeds.get(seed, seed) for seed in row["sentences"]],
                 speaker=speakers[row["id"]],
                 cer=verdicts[row["id"]]["cer"],

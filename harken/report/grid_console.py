@@ -40,6 +40,8 @@ def print_grid(found: Mapping[str, Any], console: Console) -> None:
             leaked = cell["training"]["said in tests"]
             told = f"{cell['name']}: {leaked} of its training sentences are also in a test set"
             console.print(told, markup=False, soft_wrap=True)
+    for name, told in found["forgot"].items():
+        console.print(f"{name}: {told}", markup=False, soft_wrap=True)
     console.print(f"IER segmenters: {', '.join(found['segmenters'])}")
 
 

@@ -2,10 +2,13 @@
 
 from typing import Any
 
+import numpy as np
 import pytest
 from rich.console import Console
 
-from harken.report.grid import render_grid
+from harken.audio import encode_flac
+from harken.report.data import Hypothesis, Span, Utterance
+from harken.report.grid import leader, render_grid
 from harken.report.grid_console import GRID_METRICS, best, grid_measures, print_grid
 from harken.report.grid_plots import rate_curves
 from harken.report.plots import LEFT, RIGHT
@@ -67,6 +70,7 @@ def sample() -> dict[str, Any]:
         ],
         "pairs": {"base": {HOSTILE: difference(-0.3)}, HOSTILE: {"base": difference(0.3)}},
         "sweeps": [point(n, c) for n, c in ((1, 0.4), (3, 0.2))],
+        "forgot": {HOSTILE: "gate failed"},
         "notes": ["Synthetic speech only."],
         "grid": "variants: {}\n",
         "pipeline": "model: models/nano\n",
@@ -86,6 +90,7 @@ def test_the_page_is_whole_and_every_text_inert() -> None:
     assert len(page.all("script")) == 1
     assert HOSTILE in page.one("results").text
     assert f"reason: {HOSTILE}" in page.one("training").text
+    assert f"{HOSTILE}: gate failed" in page.one("summary").text
     assert not [node for node in page.nodes if node.attributes.get("src", "").startswith("http")]
     links = {node.attributes["href"].removeprefix("#") for node in page.all("a")}
     assert links == {node.attributes["id"] for node in page.all("section")}
@@ -117,10 +122,26 @@ def test_the_page_has_the_shape_of_the_papers_tables_and_figure() -> None:
     assert "0.002" in page.one("comparisons").text
 
 
+def test_the_best_rows_worst_utterances_can_be_listened_to() -> None:
+    assert "No utterance" in Document(render_grid(sample())).one("worst").text
+    assert leader(sample()) == HOSTILE
+    assert leader({"sets": {}}) is None
+    heard = {"base": Hypothesis("喜欢老话", 0.25, (False,)), HOSTILE: Hypothesis("喜欢老花", 0.0, (True,))}
+    worst = Utterance(
+        "u7", "喜欢老花", heard, (Span(2, 4, "LINES"),), audio=encode_flac(np.zeros(160, np.float32), 16000)
+    )
+    page = Document(render_grid(sample(), [worst], "zh"))
+    (player,) = page.all("audio")
+    assert player.attributes["src"].startswith("data:audio/flac")
+    for words in ("u7", "喜欢老话", HOSTILE, "0.250"):
+        assert words in page.one("worst").text
+
+
 def test_the_terminal_shows_every_row_and_what_failed() -> None:
     text = printed(sample())
     assert "-0.300 [-0.320, -0.280]*" in text
     assert f"broken: failed: reason: {HOSTILE}" in text
+    assert f"{HOSTILE}: gate failed" in text
     assert "1 of its training sentences are also in a test set" in text
     for label in ("CER_cn", "Loops", "words (jieba)", "SERIES (4)", "epochs: by finetune.epochs"):
         assert label in text
