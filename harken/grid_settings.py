@@ -12,6 +12,7 @@ from harken.speech_settings import VoiceSettings
 BASE = "base"
 """The row of a model as it comes, without any training."""
 
+_KEY = re.compile(r"\w+(\.\w+)+")
 _NAME = re.compile(r"[^\s/\\][^/\\]*")
 
 
@@ -42,13 +43,20 @@ class SweepSettings(Section):
     """
 
     of: tuple[str, ...] = Field(min_length=1, description="variants; one may stand without brackets")
-    key: str = Field(pattern=r"^[a-z0-9_]+(\.[a-z0-9_]+)+$", description="of the pipeline configuration, as of --set")
+    key: str = Field(description="of the pipeline configuration, as of --set, e.g. finetune.learning_rate")
     values: tuple[int | FiniteFloat, ...] = Field(min_length=1)
 
     @field_validator("of", mode="before")
     @classmethod
     def _one_may_stand_alone(cls, named: object) -> object:
         return (named,) if isinstance(named, str) else named
+
+    @field_validator("key")
+    @classmethod
+    def _is_in_a_section(cls, key: str) -> str:
+        if not _KEY.fullmatch(key):
+            raise ValueError("write section.key, as in --set")
+        return key
 
     @field_validator("of", "values")
     @classmethod
@@ -74,7 +82,7 @@ class GridSettings(Section):
     variants: dict[str, VariantSettings] = Field(min_length=1)
     tests: dict[str, TestSetSettings] = Field({}, description="further test sets; the first set is always 'domain'")
     comparisons: tuple[tuple[str, str], ...] = Field(
-        (), description="pairs of variants [than, this] whose differences are shown; every variant is held to the base"
+        (), description="pairs of rows [than, this] whose differences are shown; every row is held to the base"
     )
     sweeps: dict[str, SweepSettings] = Field({}, description="name -> rows 'NAME VALUE' for each value")
 
