@@ -21,6 +21,7 @@ from compression.centring import PositionMean
 from compression.frames import Frames
 from compression.objective import pair_loss, parameter_groups, sparsity_loss
 from compression.pairs import FrameSource, Pair, PairBatch, batches, collate
+from compression.scoring import score_pairs
 from compression.spotter import Spotter
 from compression.storage import check_tensors, load_spotter, read_tensors, save_spotter, write_tensors
 from harken.errors import HarkenError
@@ -186,13 +187,9 @@ class Trainer:
 
     def judge(self, pairs: Sequence[Pair]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """Logits and labels of pairs, (n,) each, in evaluation mode."""
-        self.spotter.eval()
-        with torch.inference_mode():
-            logits = [
-                self._logits(collate(part, self.source).to(self._device)).cpu()
-                for part in batches(pairs, self.settings.batch_pairs)
-            ]
-        return torch.cat(logits).numpy(), np.array([pair.said for pair in pairs])
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=self.settings.bfloat16):
+            scored = score_pairs(self.spotter, self.source, pairs)
+        return scored.logits, np.array([pair.said for pair in pairs])
 
     def _judge_validation(self) -> tuple[float, float]:
         """F1 and threshold, by the first worker: the others must not differ from it by a rounding."""

@@ -91,7 +91,9 @@ class SetSettings(Section):
     inventory: InventorySettings = Field(
         InventorySettings(), description="which words of the texts are terms; of sequences it is their vocabulary"
     )
-    engines: dict[str, EngineSettings] = Field(min_length=1, description="every term is spoken by those of its language")
+    engines: dict[str, EngineSettings] = Field(
+        min_length=1, description="every term is spoken by those of its language"
+    )
     cuts: NonNegativeInt = Field(
         0, description="natural recordings of a term: at most so many, cut out of this set's utterances"
     )

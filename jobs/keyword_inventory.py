@@ -1,9 +1,9 @@
 """What a set is about: its terms, where they are said, which recordings of them are to be made.
 
-    terms.parquet             term, language, how often it is said, phonemes
-    mentions.parquet          utterance, term, its characters in the text, whether inside a longer term
-    spoken-<engine>.parquet   a row for every recording that the engine makes of a term of its languages
-    cuts.parquet              the mentions that are cut out of their utterances
+terms.parquet             term, language, how often it is said, phonemes
+mentions.parquet          utterance, term, its characters in the text, whether inside a longer term
+spoken-<engine>.parquet   a row for every recording that the engine makes of a term of its languages
+cuts.parquet              the mentions that are cut out of their utterances
 """
 
 import time

@@ -155,7 +155,13 @@ class KeywordSet:
     def frames(self, name: str, speech: Stage) -> Stage:
         """The encoder states of a stage's audio."""
         layers, enrolment = self.run.stored_layers(self.encoder), self.run.enrolment.model_dump(mode="json")
-        content = (speech.fingerprint, model_digest(self.run.model), layers, enrolment, self.run.verifier.keyword_seconds)
+        content = (
+            speech.fingerprint,
+            model_digest(self.run.model),
+            layers,
+            enrolment,
+            self.run.verifier.keyword_seconds,
+        )
         return self._stage("frames", f"{self.name}-{name}", speech.shards, content)
 
     def _utterances(self, name: str, corpus: CorpusSettings) -> Utterances:

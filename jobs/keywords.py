@@ -93,7 +93,9 @@ class Training:
             )
             train(task, stage.name, run.cluster, workers)
             best = load_spotter(stage.directory / "best")
-            stage.finish(time.monotonic() - began, {"layers": list(best.selected_layers()), "threshold": best.threshold})
+            stage.finish(
+                time.monotonic() - began, {"layers": list(best.selected_layers()), "threshold": best.threshold}
+            )
         note(f"{stage.name}: layers {', '.join(map(str, best.selected_layers()))}")
         return stage.directory
 
@@ -115,7 +117,9 @@ class Training:
         return [pair for pair in pairs if pair.utterance in kept]
 
 
-def train_variants(run: SpottingSettings, training: KeywordSet, validation: KeywordSet) -> dict[Variant, TrainedSpotter]:
+def train_variants(
+    run: SpottingSettings, training: KeywordSet, validation: KeywordSet
+) -> dict[Variant, TrainedSpotter]:
     """Train what the configuration names, the layer search before what needs its layers."""
     trainer, layers = Training(run, training, validation), run.layers
     found: dict[Variant, TrainedSpotter] = {}

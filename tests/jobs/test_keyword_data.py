@@ -19,9 +19,14 @@ def test_computed_frames_equal_stored_ones(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.chdir(ROOT)
     frames = {}
     for kind in ("computed", "stored"):
-        run = tiny(tmp_path, "sets.validation.corpora={notes: {path: examples/luxury/test_notes.jsonl, limit: 3, "
-                   "speech: {language: cmn, max_seconds: 10, voices: {speakers: [cmn]}}}}",
-                   "sets.validation.inventory={terms: 4}", "sets.validation.heard_terms=true", f"frames={kind}")
+        run = tiny(
+            tmp_path,
+            "sets.validation.corpora={notes: {path: examples/luxury/test_notes.jsonl, limit: 3, "
+            "speech: {language: cmn, max_seconds: 10, voices: {speakers: [cmn]}}}}",
+            "sets.validation.inventory={terms: 4}",
+            "sets.validation.heard_terms=true",
+            f"frames={kind}",
+        )
         _, validation, _ = keyword_sets(run, read_encoder_shape(run.model))
         prepare(validation)
         data = read_set(validation)

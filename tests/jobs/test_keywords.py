@@ -12,7 +12,6 @@ from harken.config import load_config
 from harken.spotting_settings import SpottingSettings
 from jobs.keyword_data import read_set
 from jobs.keyword_inventory import read_terms
-from jobs.keyword_preparation import prepare
 from jobs.keyword_sets import KeywordSet
 from jobs.keywords import keyword_sets, main
 
