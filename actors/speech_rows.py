@@ -29,7 +29,7 @@ RECORDED = "recording"
 
 
 class RecordingReader:
-    """Rows ``{"id", "text", "audio_path"}`` in, speech rows (`SPEECH_SCHEMA`) out; failures: 'recording', 'too long'."""
+    """Rows ``{"id", "text", "audio_path"}`` in, speech rows out; they fail with the cause 'recording' or 'too long'."""
 
     def __init__(self, max_seconds: float) -> None:
         self.max_seconds = max_seconds

@@ -56,7 +56,8 @@ def tables(measured: Mapping[str, Any]) -> list[Table]:
     """The figures for a reader."""
     made = []
     for name, size in measured["sets"].items():
-        title = f"{name}: {size['utterances']} utterances, {size['terms']} terms, {size['said']} of {size['pairs']} pairs said"
+        said = f"{size['said']} of {size['pairs']} pairs said"
+        title = f"{name}: {size['utterances']} utterances, {size['terms']} terms, {said}"
         table = Table("variant", "layers", "F1", "F1@1", "mAP", "bytes", "paper's bytes", "pairs/s", title=title)
         for variant, found in measured["variants"].items():
             rates = found["sets"][name]

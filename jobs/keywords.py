@@ -1,4 +1,4 @@
-"""Teach a keyword spotter what terms sound like to a Whisper: ``python -m jobs.keywords --config configs/keywords.yaml``.
+"""Teach a spotter what terms sound like to a Whisper: ``python -m jobs.keywords --config configs/keywords.yaml``.
 
 Prepares training, validation and test sets (`jobs.keyword_preparation`), trains the variants that the configuration
 names under Ray Train (`jobs.keyword_training`), and measures each on the test sets. The run's folder then holds
@@ -65,8 +65,8 @@ class Training:
         return TrainedSpotter(folders[seeds[0]] / "best", {seed: _history(folder) for seed, folder in folders.items()})
 
     def _train(self, variant: Variant, layers: tuple[int, ...] | None, seed: int) -> Path:
-        run, (training, validation) = self.run, self.sets
-        settings = run.spotter(variant, training.encoder, layers)
+        run = self.run
+        settings = run.spotter(variant, self.sets[0].encoder, layers)
         content = [part.content() for part in self.sets]
         sections = [section.model_dump(mode="json") for section in (settings, run.train, run.sampler)]
         workers = run.resources.train_workers
