@@ -27,8 +27,10 @@ def score_cells(cells: Cells, failures: Mapping[str, str]) -> dict[str, Scores]:
         HarkenError: a segmenter cannot be loaded, or a damaged part.
     """
     systems = [cell for cell in cells.cells if cell.name not in failures]
+    if not systems:
+        return {}
     scored = {}
-    for name, speech in cells.tests.items() if systems else ():
+    for name, speech in cells.tests.items():
         heard = {cell.name: cell.hypotheses(speech) for cell in systems}
         utterances = [row for row in speech.stage.rows() if row["status"] == OK]
         scored[name] = score_set(cells.base, _matcher(cells), utterances, heard)

@@ -54,8 +54,10 @@ def _summary(report: CustomerReport) -> Markup:
         _tile("With a label", _share(labelled, len(read)), f"{labelled:,} of {len(read):,}"),
         _tile("With a suggestion", _share(served, len(read)), f"{served:,} of {len(read):,}"),
     ]
-    for interval in (metrics.get("f1") for metrics in (report.rates.systems.values() if report.rates else ())):
-        tiles.append(_tile("Label F1", rate(number(interval)), f"95% interval: {with_interval(interval)}"))
+    if report.rates:
+        for metrics in report.rates.systems.values():
+            interval = metrics.get("f1")
+            tiles.append(_tile("Label F1", rate(number(interval)), f"95% interval: {with_interval(interval)}"))
     unread = [
         element("p", "Transcripts that could not be read:"),
         facts((why, f"{count:,}") for why, count in failed.most_common()),

@@ -158,7 +158,7 @@ def references(folder: Path, *rows: Row) -> Path:
 def test_references_of_some_transcripts_tell_how_right_the_labels_are(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path = transcripts(tmp_path, "女生，喜欢戴菲包，要红色", "喜欢老化", "想要birkin 30")
+    path = transcripts(tmp_path, "女生，喜欢戴菲包，要红色", "喜欢老花", "想要birkin 30")
     said = references(
         tmp_path,
         {"id": "c0", "text": "女生，喜欢戴妃包，不要红色"},
@@ -166,7 +166,7 @@ def test_references_of_some_transcripts_tell_how_right_the_labels_are(
     )
     main(alone(tmp_path), transcripts=str(path), references=str(said))
     printed = capsys.readouterr().out
-    # 女士 and 戴妃包 are right, 红色 is wanted instead of refused, 老花 sounds like 老化, and nothing says 经典.
+    # 女士, 戴妃包 and 老花 are right, 红色 is wanted instead of refused, and nothing says 经典.
     assert re.search(r"Label F1 +0\.667", printed)
     assert re.search(r"Label precision +0\.750", printed)
     shown = Document((tmp_path / "run/portraits-calls.html").read_text(encoding="utf-8")).one("rates").text
