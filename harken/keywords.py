@@ -48,9 +48,7 @@ class Mention:
     end: int
 
 
-def load_keywords(
-    path: str | Path, categories: Collection[str] | None = None, accents: bool = False
-) -> list[Keyword]:
+def load_keywords(path: str | Path, categories: Collection[str] | None = None, accents: bool = False) -> list[Keyword]:
     """Read a keyword list: CSV, UTF-8 with or without BOM, header ``term,category``; other columns are ignored.
 
     A term that stands there twice in one category, in whatever spelling of case, width or spacing, counts once.

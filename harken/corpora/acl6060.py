@@ -59,7 +59,7 @@ def _transcripts(home: Path, split: str) -> Iterator[Transcript]:
     folders = [wavs / "gold", wavs]
     recordings = max(len(list(place.glob("sent_*.wav"))) for place in folders)
     # They belong together by number alone: one line too few, or a blank one, and every text is another's.
-    if recordings > len(lines) or lines and lines[-1][0] != len(lines):
+    if recordings > len(lines) or (lines and lines[-1][0] != len(lines)):
         remedy = f"{recordings} recordings, {len(lines)} lines that are not blank: unpack both from one release."
         raise HarkenError("ACL 60/60 transcripts", str(path), remedy)
     for number, text in lines:

@@ -152,9 +152,10 @@ def test_the_forms_of_a_glossary(tmp_path: Path) -> None:
 
 
 def test_unseen_terms_are_unseen_in_any_spelling() -> None:
-    unseen = without(terms(("手提包", 1), ("speedy 20", 1), ("avô", 1), ("丝巾", 1), ("task", 1)), terms(
-        ("Speedy20", 1), ("絲巾", 2), ("AVÓ", 1), ("tasks", 1)
-    ))
+    unseen = without(
+        terms(("手提包", 1), ("speedy 20", 1), ("avô", 1), ("丝巾", 1), ("task", 1)),
+        terms(("Speedy20", 1), ("絲巾", 2), ("AVÓ", 1), ("tasks", 1)),
+    )
     assert [term.term for term in unseen] == ["手提包", "task"]
 
 
