@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -61,18 +62,16 @@ def assemble(
         HarkenError: no transcripts, none with a recording, none among ``only``, or an id that stands there twice.
     """
     transcripts: list[Transcript] = []
-    lacking: list[Transcript] = []
+    lacking = _Lacking()
     for source in sources:
-        kept, left_out = _draw(source if only is None else _listed(source, only), limit, seed)
-        transcripts += kept
-        lacking += left_out
+        transcripts += _draw(source if only is None else _listed(source, only), limit, seed, lacking)
     if not transcripts:
         raise _nothing(place, lacking, only)
     transcripts.sort(key=lambda transcript: transcript.id)
-    for earlier, later in zip(transcripts, transcripts[1:], strict=False):
+    for earlier, later in pairwise(transcripts):
         if earlier.id == later.id:
             raise HarkenError("utterance id", later.id, f"It stands twice in {place}: ids name utterances, mend them.")
-    return Corpus([_row(transcript) for transcript in transcripts], len(lacking))
+    return Corpus([_row(transcript) for transcript in transcripts], lacking.count)
 
 
 def text_lines(path: Path, thing: str) -> Iterator[tuple[int, str]]:
@@ -106,9 +105,15 @@ def single_language(layout: str, language: str, wanted: Sequence[str]) -> None:
         raise HarkenError("languages", ", ".join(wanted), f"{layout} is in {language} alone: leave the setting out.")
 
 
-def _draw(source: TranscriptSource, limit: int | None, seed: int) -> tuple[list[Transcript], list[Transcript]]:
-    """The transcripts that are kept, and those left out for want of a recording."""
+@dataclass
+class _Lacking:
+    """The transcripts left out for want of a recording: how many, and one of them."""
 
+    count: int = 0
+    example: Transcript | None = None
+
+
+def _draw(source: TranscriptSource, limit: int | None, seed: int, lacking: _Lacking) -> list[Transcript]:
     def order(transcript: Transcript) -> str:
         return fingerprint("utterance", seed, transcript.id)
 
@@ -116,17 +121,18 @@ def _draw(source: TranscriptSource, limit: int | None, seed: int) -> tuple[list[
         # Looking for the recordings of millions of transcripts can take hours: first only for those drawn.
         drawn = heapq.nsmallest(limit, source(), key=order)
         if all(map(_is_complete, drawn)):
-            return drawn, []
-    lacking: list[Transcript] = []
+            return drawn
+    complete = _complete(source(), lacking)
+    return list(complete) if limit is None else heapq.nsmallest(limit, complete, key=order)
 
-    def complete() -> Iterator[Transcript]:
-        for transcript in source():
-            if _is_complete(transcript):
-                yield transcript
-            else:
-                lacking.append(transcript)
 
-    return (list(complete()) if limit is None else heapq.nsmallest(limit, complete(), key=order)), lacking
+def _complete(transcripts: Iterable[Transcript], lacking: _Lacking) -> Iterator[Transcript]:
+    for transcript in transcripts:
+        if _is_complete(transcript):
+            yield transcript
+        else:
+            lacking.count += 1
+            lacking.example = transcript
 
 
 def _is_complete(transcript: Transcript) -> bool:
@@ -147,10 +153,10 @@ def _row(transcript: Transcript) -> Row:
     }
 
 
-def _nothing(place: Path, lacking: Sequence[Transcript], only: Collection[str] | None) -> HarkenError:
-    if lacking:
-        remedy = f"None of {len(lacking)} transcripts in {place} has its recording: unpack the audio there."
-        return HarkenError("recording", " or ".join(map(str, lacking[0].audio)), remedy)
+def _nothing(place: Path, lacking: _Lacking, only: Collection[str] | None) -> HarkenError:
+    if lacking.example is not None:
+        remedy = f"None of {lacking.count} transcripts in {place} has its recording: unpack the audio there."
+        return HarkenError("recording", " or ".join(map(str, lacking.example.audio)), remedy)
     if only is not None:
         return HarkenError("utterance list", f"{len(only)} ids", f"None of them is in {place}: check corpus and split.")
     return HarkenError("corpus", str(place), "It holds no transcripts: check the path and the languages.")

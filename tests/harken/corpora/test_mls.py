@@ -6,7 +6,6 @@ import soundfile
 
 from actors.speaker import Speaker
 from harken.audio import SAMPLE_RATE, read_audio
-from harken.config import check
 from harken.corpora.loading import load_corpus
 from harken.errors import HarkenError
 from harken.settings import SpeechSettings, VoiceSettings
@@ -56,9 +55,9 @@ def test_opus_archives_and_several_languages(tmp_path: Path) -> None:
 
 def test_the_rows_are_what_the_speech_stage_reads(tmp_path: Path) -> None:
     write_mls(tmp_path, "mls_portuguese", TEXTS)
-    speech = check({"backend": "espeak"}, SpeechSettings, "test")
-    voices = check({"speakers": ["m1"]}, VoiceSettings, "test")
-    spoken = Speaker(speech, voices, {})(load_corpus("mls", tmp_path, split="dev").rows)
+    voices = VoiceSettings(speakers=("cmn",))
+    rows = load_corpus("mls", tmp_path, split="dev").rows
+    spoken = Speaker(SpeechSettings(voices=voices), voices, {})(rows)
     assert [(row["status"], row["speaker"]) for row in spoken] == [("ok", "recording")] * 3
 
 
