@@ -22,8 +22,8 @@ class SpeechRequest:
     a term has a spelled-out pronunciation). A backend with "phoneme" in its `control` reads what stands between double
     brackets in it, ``[[...]]``, as phonemes in its own notation. `rate` multiplies the voice's normal speed. `pitch` is
     in semitones around the voice's normal pitch. `accent` names an accent or dialect, "" is the voice's own. `style`
-    holds settings that only one backend knows; a backend raises `HarkenError` for a key it does not know. `timed` asks for the
-    times of the text's units; a backend that cannot tell them gives none, and the audio is the same.
+    holds settings that only one backend knows; a backend raises `HarkenError` for a key it does not know. `timed` asks
+    for the times of the text's units; a backend that cannot tell them gives none, and the audio is the same.
     """
 
     id: str
