@@ -151,7 +151,7 @@ def rates_by(
 
 
 def worst_mistakes(judgements: Judgements, threshold: float, most: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """The places of the false alarms and of the misses, the furthest from the threshold first, `most` of each at most."""
+    """The places of false alarms and of misses, the furthest from the threshold first, `most` of each at most."""
     spotted = judgements.scores >= threshold
     order = np.argsort(-judgements.scores, kind="stable")
     alarms = order[(spotted & ~judgements.labels)[order]]
