@@ -11,8 +11,8 @@ import re
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
 
 from harken.corpora.acl6060 import tagged_terms
 from harken.corpora.corpus import text_lines
@@ -34,7 +34,8 @@ _WORD = re.compile(f"{_LETTER}+(?:['‐-]{_LETTER}+)*")
 _TO_APOSTROPHE = str.maketrans(dict.fromkeys(APOSTROPHES, "'"))
 
 
-class InventoryTerm(NamedTuple):
+@dataclass(frozen=True, order=True)
+class InventoryTerm:
     """A term, its language, and how often the texts say it (0: a given term that they do not)."""
 
     term: str
@@ -58,7 +59,7 @@ def content_words(texts: Sequence[str], language: str, settings: InventorySettin
         given = [InventoryTerm(term, language, 0) for term in spellings]
         matcher = term_matchers(given)[language]
         counts = Counter(mention.term for text in texts for mention in matcher.find_all(text))
-        found = [term._replace(count=counts[term.term]) for term in given]
+        found = [replace(term, count=counts[term.term]) for term in given]
     if settings.terms is not None:
         found = heapq.nsmallest(
             settings.terms, found, key=lambda term: fingerprint("inventory", settings.seed, language, term.term)

@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -51,7 +52,7 @@ def test_of_chinese_the_nouns_and_names_and_the_words_of_letters() -> None:
 def test_traditional_characters_and_spaces_between_them_change_nothing() -> None:
     plain = content_words(["她喜欢丝巾和手提包"], "zh", InventorySettings())
     assert content_words(["她 喜歡 絲巾 和 手提包"], "cmn", InventorySettings()) == [
-        term._replace(language="cmn") for term in plain
+        replace(term, language="cmn") for term in plain
     ]
 
 
