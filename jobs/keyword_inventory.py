@@ -9,6 +9,7 @@ cuts.parquet              the mentions that are cut out of their utterances
 import time
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from typing import Any
 
 import pyarrow as pa
@@ -115,7 +116,7 @@ def _terms(keyword_set: KeywordSet, utterances: Sequence[Row]) -> list[Inventory
         else:
             found |= {InventoryTerm(word, language, 0) for word in vocabulary(sequences, seed)}
     for language, spoken in texts.items():
-        found |= {term._replace(count=0) for term in content_words(spoken, language, settings.inventory)}
+        found |= {replace(term, count=0) for term in content_words(spoken, language, settings.inventory)}
     # What is written alike in two languages has no one pronunciation.
     languages = Counter(term.term for term in found)
     unheard = without(found, [term for other in keyword_set.earlier for term in read_terms(other)])
@@ -124,7 +125,7 @@ def _terms(keyword_set: KeywordSet, utterances: Sequence[Row]) -> list[Inventory
         remedy = "No term remains that is not in an earlier set and that an engine speaks: see inventory and engines."
         raise HarkenError("keyword inventory", keyword_set.name, remedy)
     counts = Counter(mention["term"] for mention in _mentions(utterances, terms))
-    return sorted(term._replace(count=counts[term.term]) for term in terms)
+    return sorted(replace(term, count=counts[term.term]) for term in terms)
 
 
 def _is_spoken(keyword_set: KeywordSet, term: InventoryTerm) -> bool:
@@ -177,4 +178,4 @@ def _with_phonemes(terms: Sequence[InventoryTerm]) -> list[Mapping[str, Any]]:
     for term in terms:
         by_language[term.language].append(term.term)
     sounds = {language: read_phonemes(texts, voice(language)) for language, texts in by_language.items()}
-    return [term._asdict() | {"phonemes": list(sounds[term.language][term.term])} for term in terms]
+    return [asdict(term) | {"phonemes": list(sounds[term.language][term.term])} for term in terms]

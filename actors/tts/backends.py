@@ -40,7 +40,7 @@ def _build(speech: SpeechSettings) -> Synthesizer:
         return FliteSynthesizer(SAMPLE_RATE)
     from actors.tts.espeak import EspeakSynthesizer
 
-    return EspeakSynthesizer(SAMPLE_RATE)
+    return EspeakSynthesizer(SAMPLE_RATE, speech.language)
 
 
 def utterances_per_process(speech: SpeechSettings) -> int | None:

@@ -251,9 +251,13 @@ def _is_known(engine: Engine, group: str, voice: str) -> bool:
 
 
 class EspeakSynthesizer:
-    """espeak-ng as a `Synthesizer`. The wave depends on the request alone, not on the order or the process."""
+    """espeak-ng as a `Synthesizer`. The wave depends on the request alone, not on the order or the process.
 
-    def __init__(self, sample_rate: int = 16_000) -> None:
+    `language` is the one whose voices it names; it speaks in any other that a request names as well.
+    """
+
+    def __init__(self, sample_rate: int = 16_000, language: str = MANDARIN) -> None:
+        self.language = language
         if not 8_000 <= sample_rate <= 48_000:
             raise HarkenError("espeak-ng sample rate", sample_rate, "Use 8000 to 48000 Hz")
         self.sample_rate = sample_rate
@@ -273,8 +277,8 @@ class EspeakSynthesizer:
         )
 
     def speakers(self) -> list[str]:
-        """The Mandarin voices (which read Latin words as English). Any other `LANGUAGE+VARIANT` works as well."""
-        return [MANDARIN, *(voice_name(variant) for variant in variants())]
+        """The voices of the language; the Mandarin ones read Latin words as English."""
+        return [self.language, *(voice_name(variant, self.language) for variant in variants())]
 
     def unreadable(self, request: SpeechRequest) -> list[str]:
         """Letters, digits and symbols that make no sound of their own in the voice's language (emoji, for one), and
