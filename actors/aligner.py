@@ -21,7 +21,8 @@ class Aligner:
     A row that has units or failed earlier stays as it is, without a confidence. `confidence` is
     `harken.forced_alignment.Alignment`'s; a row below `least_confidence`, whose text is probably not what is said,
     and one that cannot be aligned (audio longer than the window, more tokens than anybody says in it) fail with the
-    cause 'alignment', unreadable audio with the cause 'audio'. `threads` are PyTorch's CPU threads in this process.
+    cause 'alignment', unreadable audio with the cause 'audio'. Of the nano model on espeak's speech, right texts have
+    0.31 and above, and 19 of 20 wrong ones less than 0.25. `threads` are PyTorch's CPU threads in this process.
 
     Raises:
         HarkenError: a wrong model or language, or no GPU for ``device="cuda"``.
@@ -33,7 +34,7 @@ class Aligner:
         language: str = "zh",
         device: Device = "auto",
         batch_size: int = 16,
-        least_confidence: float = 0.1,
+        least_confidence: float = 0.3,
         threads: int = 1,
     ) -> None:
         torch.set_num_threads(threads)

@@ -55,8 +55,8 @@ def noise(seconds: float) -> np.ndarray:
 
 def test_aligned_units_are_where_the_synthesizer_said_them(nano, spoken):
     aligned = align(nano, [result.wave for result in spoken], TEXTS)
+    errors = []
     for text, result, alignment in zip(TEXTS, spoken, aligned, strict=True):
-    for result, alignment in zip(spoken, aligned, strict=True):
         assert [(unit.character_start, unit.character_end) for unit in alignment.units] == unit_spans(text)
         for said, found in zip(result.units, alignment.units, strict=True):
             errors += [abs(said.start - found.start), abs(said.end - found.end)]
@@ -92,10 +92,11 @@ def test_units_are_found_whatever_tokens_they_are_made_of(nano):
 
 def test_attention_is_the_models_own_on_the_audios_frames(tiny):
     heads = [(0, 1), (1, 0)]
-    given = torch.tensor([tiny.prompt_tokens("zh") + [5, 6, 7]])
+    given = torch.tensor([[*tiny.prompt_tokens("zh"), 5, 6, 7]])
     encoded = tiny.encode(tiny.features([noise(1.0)]))
     with torch.inference_mode(), CrossAttention(tiny, heads) as attention:
         tiny.model(encoder_outputs=encoded, decoder_input_ids=given, use_cache=False)
+    assert not any(module._forward_hooks for module in tiny.model.modules())
     used = tiny.model.config._attn_implementation
     tiny.model.set_attn_implementation("eager")
     try:
@@ -106,7 +107,6 @@ def test_attention_is_the_models_own_on_the_audios_frames(tiny):
     own = torch.stack([states.cross_attentions[layer][0, head, 2:6, :20] for layer, head in heads])
     expected = (own / own.sum(dim=-1, keepdim=True)).mean(dim=0).numpy()
     assert np.allclose(attention.weights(0, slice(2, 6), 20), expected, atol=1e-5)
-    assert not any(module._forward_hooks for module in tiny.model.modules())
 
 
 def test_a_model_that_names_no_heads_is_read_from_all(tiny, nano):
