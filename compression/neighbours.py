@@ -81,9 +81,7 @@ class _Order:
         return found
 
 
-def phoneme_neighbours(
-    phonemes: Sequence[Phonemes], distance: int, most: int, seed: int = 0
-) -> list[NDArray[np.intp]]:
+def phoneme_neighbours(phonemes: Sequence[Phonemes], distance: int, most: int, seed: int = 0) -> list[NDArray[np.intp]]:
     """Of each term the places of those 1 to `distance` phoneme edits away, the nearest first, `most` at most.
 
     At most half of the longer one's phonemes may differ: any two words of two phonemes are two edits apart. Equal

@@ -26,7 +26,10 @@ def nano() -> Whisper:
 @pytest.fixture(scope="module")
 def audio() -> dict[str, bytes]:
     results = EspeakSynthesizer().synthesize([SpeechRequest(term, term, term, "cmn") for term in ("老花", "speedy")])
-    return {result.id: encode_flac(result.wave, result.sample_rate) for result in results}
+    silence = np.zeros(SAMPLE_RATE // 2, np.float32)
+    return {
+        result.id: encode_flac(np.concatenate([silence, result.wave, silence]), result.sample_rate) for result in results
+    }
 
 
 def test_frames_are_those_of_the_encoder_in_half_precision(nano, audio):
