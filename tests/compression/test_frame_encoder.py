@@ -27,9 +27,8 @@ def nano() -> Whisper:
 def audio() -> dict[str, bytes]:
     results = EspeakSynthesizer().synthesize([SpeechRequest(term, term, term, "cmn") for term in ("老花", "speedy")])
     silence = np.zeros(SAMPLE_RATE // 2, np.float32)
-    return {
-        result.id: encode_flac(np.concatenate([silence, result.wave, silence]), result.sample_rate) for result in results
-    }
+    padded = {result.id: np.concatenate([silence, result.wave, silence]) for result in results}
+    return {name: encode_flac(wave, SAMPLE_RATE) for name, wave in padded.items()}
 
 
 def test_frames_are_those_of_the_encoder_in_half_precision(nano, audio):
