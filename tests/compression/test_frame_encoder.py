@@ -26,7 +26,9 @@ def nano() -> Whisper:
 @pytest.fixture(scope="module")
 def audio() -> dict[str, bytes]:
     results = EspeakSynthesizer().synthesize([SpeechRequest(term, term, term, "cmn") for term in ("老花", "speedy")])
-    return {result.id: encode_flac(result.wave, result.sample_rate) for result in results}
+    silence = np.zeros(SAMPLE_RATE // 2, np.float32)
+    padded = {result.id: np.concatenate([silence, result.wave, silence]) for result in results}
+    return {name: encode_flac(wave, SAMPLE_RATE) for name, wave in padded.items()}
 
 
 def test_frames_are_those_of_the_encoder_in_half_precision(nano, audio):
