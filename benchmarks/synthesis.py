@@ -119,7 +119,7 @@ def parser() -> argparse.ArgumentParser:
     arguments.add_argument("--config", type=Path, default=Path("configs/bulk.yaml"))
     arguments.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides")
     arguments.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS), help="what to measure")
-    arguments.add_argument("--compare-rows", type=int, default=2000, help="rows of one run of the comparison")
+    arguments.add_argument("--compare-rows", type=int, default=5000, help="rows of one run of the comparison")
     arguments.add_argument("--repeats", type=int, default=3, help="pairs of runs for every number of workers")
     arguments.add_argument("--workers", type=int, nargs="+", default=[1, 2], help="numbers of workers to compare")
     arguments.add_argument("--rows", type=int, nargs="+", default=[1000, 10_000, 100_000], help="sizes to grow over")

@@ -7,7 +7,7 @@ Every function takes float32 mono of shape (samples,) and returns float32 mono; 
 from __future__ import annotations
 
 import numpy as np
-import scipy.signal
+import scipy  # Its module signal takes a second to load: it is when the first row needs it.
 import soxr
 
 from harken.errors import HarkenError

@@ -105,9 +105,12 @@ def _explain(failure: ValidationError, schema: type[BaseModel], source: str) -> 
         prefix = ".".join(location[:-1])
         suggestion = f"{prefix}.{nearest[0]}" if prefix and nearest else (nearest[0] if nearest else "none")
         return HarkenError(f"unknown key in {source}", key, f"The nearest known key is {suggestion!r}.")
-    value = problem.get("input")
-    shown = "(missing)" if problem["type"] == "missing" else value
-    return HarkenError(f"setting {key} in {source}", shown, f"{problem['msg']}.")
+    remedy = f"{problem['msg'].removeprefix('Value error, ')}."
+    if not key:
+        # The whole tree as the value would bury what is wrong with it.
+        return HarkenError("configuration", source, remedy)
+    shown = "(missing)" if problem["type"] == "missing" else problem.get("input")
+    return HarkenError(f"setting {key} in {source}", shown, remedy)
 
 
 def _known_keys(schema: type[BaseModel], location: list[str]) -> list[str]:

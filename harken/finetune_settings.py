@@ -112,6 +112,10 @@ class RealSettings(Section):
             raise ValueError("voices have no effect without a manifest of real recordings")
         return self
 
+    def speakers(self) -> tuple[str, ...]:
+        """The voices that are learnt from or chosen by here, beside those of `speech`."""
+        return tuple(self.voices.speakers) if self.voices else ()
+
 
 class MaskSettings(Section):
     """SpecAugment (Park et al. 2019) on the log-mel features; the masked part becomes the utterance's mean."""

@@ -1,9 +1,10 @@
 """What a grid is: models x training sets over one pipeline configuration, in the shape of the first paper's Table 3."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
-from pydantic import Field, PositiveInt, field_validator, model_validator
+from pydantic import Field, FiniteFloat, field_validator, model_validator
 
 from harken.config import Section
 from harken.speech_settings import VoiceSettings
@@ -11,6 +12,7 @@ from harken.speech_settings import VoiceSettings
 BASE = "base"
 """The row of a model as it comes, without any training."""
 
+_KEY = re.compile(r"\w+(\.\w+)+")
 _NAME = re.compile(r"[^\s/\\][^/\\]*")
 
 
@@ -33,11 +35,36 @@ class VariantSettings(Section):
         return {"set": values} if isinstance(values, list | tuple) else values
 
 
-class EpochSettings(Section):
-    """CER by the number of epochs (the first paper's Figure 6a): every number is a fine-tuning of its own."""
+class SweepSettings(Section):
+    """One setting over several values, drawn as a curve: every value is a row of the grid and a fine-tuning of its own.
 
-    variants: tuple[str, ...] = Field(min_length=1)
-    epochs: tuple[PositiveInt, ...] = Field(min_length=1, description="besides the variant's own finetune.epochs")
+    With ``finetune.epochs`` it is the first paper's Figure 6a, with ``finetune.real.per_synthetic`` the search for a
+    mixing ratio. The variants' own value is a point of the curve as well, where it is a number.
+    """
+
+    of: tuple[str, ...] = Field(min_length=1, description="variants; one may stand without brackets")
+    key: str = Field(description="of the pipeline configuration, as of --set, e.g. finetune.learning_rate")
+    values: tuple[int | FiniteFloat, ...] = Field(min_length=1)
+
+    @field_validator("of", mode="before")
+    @classmethod
+    def _one_may_stand_alone(cls, named: object) -> object:
+        return (named,) if isinstance(named, str) else named
+
+    @field_validator("key")
+    @classmethod
+    def _is_in_a_section(cls, key: str) -> str:
+        if not _KEY.fullmatch(key):
+            raise ValueError("write section.key, as in --set")
+        return key
+
+    @field_validator("of", "values")
+    @classmethod
+    def _each_is_there_once(cls, listed: tuple[object, ...]) -> tuple[object, ...]:
+        for place, item in enumerate(listed):
+            if item in listed[:place]:
+                raise ValueError(f"{item!r} is there twice")
+        return listed
 
 
 class GridSettings(Section):
@@ -55,11 +82,31 @@ class GridSettings(Section):
     variants: dict[str, VariantSettings] = Field(min_length=1)
     tests: dict[str, TestSetSettings] = Field({}, description="further test sets; the first set is always 'domain'")
     comparisons: tuple[tuple[str, str], ...] = Field(
-        (), description="pairs of variants [than, this] whose differences are shown; every variant is held to the base"
+        (), description="pairs of rows [than, this] whose differences are shown; every row is held to the base"
     )
-    epochs: EpochSettings | None = None
+    sweeps: dict[str, SweepSettings] = Field({}, description="name -> rows 'NAME VALUE' for each value")
 
-    @field_validator("variants", "sets", "models", "tests")
+    def swept(self, name: str) -> Iterator[tuple[str, int | float, str]]:
+        """The points of a sweep: variant, value, and the name of the row that they make.
+
+        ``NAME VALUE``, after the variant's name when the sweep is of several.
+        """
+        sweep = self.sweeps[name]
+        for variant in sweep.of:
+            for value in sweep.values:
+                row = f"{name} {value:.10g}"
+                yield variant, value, row if len(sweep.of) == 1 else f"{variant}, {row}"
+
+    def rows(self) -> dict[str, VariantSettings]:
+        """Every row but the un-tuned models': the variants in their order, then those that sweeps make of them."""
+        rows = dict(self.variants)
+        for name, sweep in self.sweeps.items():
+            for of, value, row in self.swept(name):
+                variant = self.variants[of]
+                rows[row] = variant.model_copy(update={"set": (*variant.set, f"{sweep.key}={value!r}")})
+        return rows
+
+    @field_validator("variants", "sets", "models", "tests", "sweeps")
     @classmethod
     def _names_are_plain(cls, named: dict[str, object]) -> dict[str, object]:
         for name in named:
@@ -77,17 +124,20 @@ class GridSettings(Section):
         for name, variant in self.variants.items():
             for unknown in [training for training in variant.train_on if training not in self.sets]:
                 raise ValueError(f"variants.{name}.train_on: there is no training set {unknown!r}")
-        chosen = [name for pair in self.comparisons for name in pair]
-        chosen += self.epochs.variants if self.epochs else ()
-        for unknown in [name for name in chosen if name not in self.variants and name != BASE]:
-            raise ValueError(f"comparisons and epochs: there is no variant {unknown!r}")
-        if self.epochs and BASE in self.epochs.variants:
-            raise ValueError(f"epochs.variants: {BASE!r} is not trained")
+        made = list(self.variants)
+        for name, sweep in self.sweeps.items():
+            for unknown in [variant for variant in sweep.of if variant not in self.variants]:
+                raise ValueError(f"sweeps.{name}.of: there is no variant {unknown!r}")
+            made += [row for _, _, row in self.swept(name)]
+        for twice in [row for place, row in enumerate(made) if row in made[:place]]:
+            raise ValueError(f"sweeps: there is a row {twice!r} already: choose another name")
+        for unknown in [name for pair in self.comparisons for name in pair if name not in made and name != BASE]:
+            raise ValueError(f"comparisons: there is no variant {unknown!r}")
         return self
 
     @model_validator(mode="after")
     def _cells_stay_comparable(self) -> "GridSettings":
-        overrides = [*self.set, *(override for variant in self.variants.values() for override in variant.set)]
+        overrides = [*self.set, *(override for variant in self.rows().values() for override in variant.set)]
         overrides += [override for training in self.sets.values() for override in training]
         shared = tuple(override for override in overrides if override.startswith(("run.output", "model=")))
         if shared:

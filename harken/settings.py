@@ -144,6 +144,7 @@ class TranscriptSettings(Section):
     run: RunSettings
     cluster: ClusterSettings = ClusterSettings()
     keywords: KeywordSettings
+    decoding: DecodingSettings = Field(DecodingSettings(), description="its language alone is read")
     portraits: PortraitSettings
 
 
@@ -185,7 +186,9 @@ class PipelineSettings(Section):
 
     @model_validator(mode="after")
     def _test_voices_are_unheard(self) -> "PipelineSettings":
-        shared = set(self.speech.voices.speakers) & set(self.evaluate.voices.speakers)
-        if shared:
-            raise ValueError(f"evaluate.voices shares {sorted(shared)} with speech.voices: tests need unheard voices")
+        heard = {"speech.voices": self.speech.voices.speakers, "finetune.real.voices": self.finetune.real.speakers()}
+        for name, speakers in heard.items():
+            shared = sorted(set(speakers) & set(self.evaluate.voices.speakers))
+            if shared:
+                raise ValueError(f"evaluate.voices shares {shared} with {name}: tests need unheard voices")
         return self

@@ -16,21 +16,30 @@ from harken.stages import Stage
 from jobs.plan import Plan, Speech
 from jobs.progress import note
 
+GENERAL = "general"
+"""The test set that the forgetting gate is on."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """A point of a sweep's curve: a variant with a value of the swept key, and the cell that is it."""
+
+    sweep: str
+    key: str
+    variant: str
+    value: float
+    cell: "Cell"
+
 
 @dataclass(frozen=True)
 class Cell:
-    """One system: a model as it comes (variant 'base') or fine-tuned.
-
-    ``train_on`` names its training sets. ``epochs`` is the number of a cell that is only a point of the curve of
-    epochs; None for a row of the grid.
-    """
+    """One system and row of the grid: a model as it comes (variant 'base') or fine-tuned on its training sets."""
 
     name: str
     model: str
     variant: str
     plan: Plan
     train_on: tuple[str, ...] = ()
-    epochs: int | None = None
 
     @property
     def trained(self) -> bool:
@@ -46,7 +55,8 @@ class Cells:
     """The cells of a grid and the test sets that all of them are measured on.
 
     Raises:
-        HarkenError: a broken configuration, override or input file, or a voice that is trained on and tested with.
+        HarkenError: a broken configuration, override or input file, a voice that is trained on and tested with, or a
+            sweep that changes nothing.
     """
 
     def __init__(self, grid: GridSettings) -> None:
@@ -55,21 +65,18 @@ class Cells:
         self.base = load_config(grid.config, self.shared, PipelineSettings)
         self.models = grid.models or {self.base.model.rstrip("/").rsplit("/", 1)[-1]: self.base.model}
         self.cells = list(self._expand())
+        self.points = list(self._sweep())
         self._check_voices()
+        self._check_sweeps()
 
     @cached_property
     def tests(self) -> dict[str, Speech]:
         """The test sets by name, 'domain' first."""
         plan = Plan(self.base)
-        tests = {"domain": plan.domain, **({"general": plan.general} if plan.general else {})}
+        tests = {"domain": plan.domain, **({GENERAL: plan.general} if plan.general else {})}
         for name, test in self.grid.tests.items():
             tests[name] = plan.test_set(name, test.manifest, test.voices or self.base.evaluate.voices)
         return tests
-
-    def tests_of(self, cell: Cell) -> dict[str, Speech]:
-        """All test sets for a row of the grid, the first alone for a point of the curve of epochs."""
-        first = next(iter(self.tests))
-        return self.tests if cell.epochs is None else {first: self.tests[first]}
 
     def named(self, model: str, variant: str) -> str:
         """The name of a row: the variant's, after the model's when there are several."""
@@ -78,23 +85,29 @@ class Cells:
         return model if variant == BASE else f"{model}-{variant}"
 
     def _expand(self) -> Iterator[Cell]:
-        epochs = self.grid.epochs
         for model, path in self.models.items():
             chosen = [f"model={path}"]
             yield Cell(self.named(model, BASE), model, BASE, Plan(self._settings(chosen)))
-            for name, variant in self.grid.variants.items():
+            for name, variant in self.grid.rows().items():
                 plan = self._plan(chosen, variant)
                 yield Cell(self.named(model, name), model, name, plan, variant.train_on or (name,))
-            for name in epochs.variants if epochs else ():
-                variant = self.grid.variants[name]
-                own = self._settings([*chosen, *variant.set]).finetune.epochs
-                for number in sorted({*(epochs.epochs if epochs else ()), own}):
-                    plan = self._plan(chosen, variant, f"finetune.epochs={number}")
-                    shown = f"{self.named(model, name)}, {number} epochs"
-                    yield Cell(shown, model, name, plan, variant.train_on or (name,), number)
 
-    def _plan(self, chosen: list[str], variant: VariantSettings, *more: str) -> Plan:
-        overrides = [*chosen, *variant.set, *more]
+    def _sweep(self) -> Iterator[Point]:
+        """The points of every curve in the order of their values, the variant's own among them if it is a number."""
+        cells = {(cell.model, cell.variant): cell for cell in self.cells}
+        for model in self.models:
+            for name, sweep in self.grid.sweeps.items():
+                rows = list(self.grid.swept(name))
+                for variant in sweep.of:
+                    found = {value: cells[model, row] for of, value, row in rows if of == variant}
+                    own = _value(cells[model, variant].plan.settings, sweep.key)
+                    if own is not None:
+                        found.setdefault(own, cells[model, variant])
+                    for value in sorted(found):
+                        yield Point(name, sweep.key, self.named(model, variant), value, found[value])
+
+    def _plan(self, chosen: list[str], variant: VariantSettings) -> Plan:
+        overrides = [*chosen, *variant.set]
         training = [Plan(self._settings([*overrides, *self.grid.sets[name]])) for name in variant.train_on]
         return Plan(self._settings(overrides), training)
 
@@ -106,11 +119,33 @@ class Cells:
         for cell in self.cells:
             for run in cell.plan.training if cell.trained else ():
                 heard |= dict.fromkeys(run.settings.speech.voices.speakers, cell.name)
+            heard |= dict.fromkeys(cell.plan.settings.finetune.real.speakers() if cell.trained else (), cell.name)
         for name, test in self.grid.tests.items():
             for speaker in test.voices.speakers if test.voices else ():
                 if speaker in heard:
                     remedy = f"{heard[speaker]!r} trains on this voice: tests need unheard voices."
                     raise HarkenError(f"tests.{name}.voices.speakers", speaker, remedy)
+
+    def _check_sweeps(self) -> None:
+        test = next(iter(self.tests.values()))
+        made: set[tuple[str, str, str]] = set()
+        for point in self.points:
+            system = (point.sweep, point.variant, point.cell.hypotheses(test).fingerprint)
+            if system in made:
+                remedy = (
+                    f"It changes nothing about {point.variant!r}: what it trains on sets the key itself, or no result "
+                    "depends on it. Sweep another key, or take it out of the training sets' overrides."
+                )
+                raise HarkenError(f"sweeps.{point.sweep}.key", point.key, remedy)
+            made.add(system)
+
+
+def _value(settings: PipelineSettings, key: str) -> float | None:
+    """A number among the settings by its key; None where there is none."""
+    found: object = settings
+    for name in key.split("."):
+        found = getattr(found, name, None)
+    return found if isinstance(found, int | float) and not isinstance(found, bool) else None
 
 
 def check(cells: Cells) -> None:

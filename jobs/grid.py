@@ -29,7 +29,7 @@ from jobs.progress import console, note
 RESULTS = ("grid.json", "grid.csv", "grid.html")
 
 # Raised by one when the code changes what a result holds.
-REVISION = 1
+REVISION = 2
 
 
 def main(settings: GridSettings) -> None:
@@ -60,12 +60,12 @@ def main(settings: GridSettings) -> None:
 def result_stage(cells: Cells) -> Stage:
     """The folder of the results; its fingerprint covers all that they depend on."""
     heard = {
-        cell.name: [cell.hypotheses(speech).fingerprint for speech in cells.tests_of(cell).values()]
-        for cell in cells.cells
+        cell.name: [cell.hypotheses(speech).fingerprint for speech in cells.tests.values()] for cell in cells.cells
     }
+    sweeps = [[point.sweep, point.key, point.variant, point.value, point.cell.name] for point in cells.points]
     keywords = cells.base.keywords
     content = [
-        [heard, cells.grid.comparisons, list(cells.tests)],
+        [heard, sweeps, cells.grid.comparisons, list(cells.tests)],
         [file_digest(keywords.path), sorted(keywords.categories)],
         cells.base.evaluate.model_dump(mode="json"),
     ]
@@ -86,7 +86,7 @@ def make_all(cells: Cells) -> dict[str, str]:
     for number, cell in enumerate(cells.cells, start=1):
         note(f"== {cell.name} ({number} of {len(cells.cells)})")
         try:
-            make(cell, cells.tests_of(cell))
+            make(cell, cells.tests)
         except Exception as failure:  # one cell must not cost the others theirs
             failures[cell.name] = _told(failure, cells.grid.output, cell)
             note(f"{cell.name}: failed: {failures[cell.name]}")
@@ -103,21 +103,23 @@ def _told(failure: Exception, output: Path, cell: Cell) -> str:
 
 
 def _measure(cells: Cells, failures: Mapping[str, str], result: Stage) -> None:
-    from harken.report.grid import render_grid
+    from harken.report.grid import leader, render_grid
     from jobs.figures import table, write_csv
     from jobs.flow import exclusive
-    from jobs.measuring import measure
+    from jobs.measuring import measure, score_cells, worst
 
     started = time.monotonic()
     with exclusive(result):
         result.begin(dump_yaml(cells.grid))
-        found = measure(cells, failures)
+        scored = score_cells(cells, failures)
+        found = measure(cells, failures, scored)
+        heard = worst(cells, scored, leader(found))
         complete = not failures
         # Of a grid with failures the results are shown, but not kept as finished.
         folder = result.directory if complete else cells.grid.output
         write_json(folder / "grid.json", found)
         write_csv(folder / "grid.csv", table(found))
-        write_text(folder / "grid.html", render_grid(found))
+        write_text(folder / "grid.html", render_grid(found, heard, cells.base.decoding.language))
         if complete:
             result.finish(time.monotonic() - started)
             for name in RESULTS:

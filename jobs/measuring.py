@@ -5,33 +5,53 @@ from collections.abc import Mapping
 from typing import Any
 
 from harken.config import dump_yaml
+from harken.forgetting import Forgetting
 from harken.grid_settings import BASE
 from harken.keywords import KeywordMatcher, load_keywords
 from harken.provenance import provenance
 from harken.records import OK
+from harken.report.data import Utterance
+from harken.report.grid_console import SWEPT
 from harken.text import bare
-from jobs.cells import Cell, Cells
+from jobs.cells import GENERAL, Cell, Cells
 from jobs.figures import evaluation
 from jobs.plan import Plan
 from jobs.scoring import Scores, score_set
+from jobs.utterances import utterance, worst_places
 
-CURVE_METRICS = ("cer", "keyword_recall")
 
-
-def measure(cells: Cells, failures: Mapping[str, str]) -> dict[str, Any]:
+def score_cells(cells: Cells, failures: Mapping[str, str]) -> dict[str, Scores]:
     """Score every cell that did not fail on every test set.
-
-    Returns:
-        `jobs.figures.evaluation` of the rows, and: ``cells`` (per row what was trained, or why it failed),
-        ``comparisons`` (pairs with differences), ``pairs`` (CER of any two rows on the first test set), ``epochs`` (the
-        curve), ``config``, ``grid``, ``provenance`` and ``notes``.
 
     Raises:
         HarkenError: a segmenter cannot be loaded, or a damaged part.
     """
-    good = [cell for cell in cells.cells if cell.name not in failures]
-    rows = [cell for cell in good if cell.epochs is None]
-    scored = _scored(cells, rows)
+    systems = [cell for cell in cells.cells if cell.name not in failures]
+    if not systems:
+        return {}
+    scored = {}
+    for name, speech in cells.tests.items():
+        heard = {cell.name: cell.hypotheses(speech) for cell in systems}
+        utterances = [row for row in speech.stage.rows() if row["status"] == OK]
+        scored[name] = score_set(cells.base, _matcher(cells), utterances, heard)
+    return scored
+
+
+def measure(cells: Cells, failures: Mapping[str, str], scored: Mapping[str, Scores]) -> dict[str, Any]:
+    """Everything that a grid shows in figures.
+
+    Args:
+        scored: what `score_cells` made of the cells.
+
+    Returns:
+        `jobs.figures.evaluation` of the rows, and: ``cells`` (per row what was trained, or why it failed),
+        ``comparisons`` (pairs with differences), ``pairs`` (CER of any two rows on the first test set), ``sweeps`` (the
+        points of every curve on every test set), ``forgot`` (what is to be said of rows that did not pass the gate on
+        general speech, by row), ``config``, ``grid``, ``provenance`` and ``notes``.
+
+    Raises:
+        HarkenError: a damaged part.
+    """
     said = {
         bare(row["text"])
         for name, speech in cells.tests.items()
@@ -41,10 +61,11 @@ def measure(cells: Cells, failures: Mapping[str, str]) -> dict[str, Any]:
     return {
         "config": str(cells.grid.config),
         **evaluation(scored, cells.base.evaluate.segmenters),
-        "cells": [_cell(cell, failures.get(cell.name), said) for cell in cells.cells if cell.epochs is None],
+        "cells": [_cell(cell, failures.get(cell.name), said) for cell in cells.cells],
         "comparisons": _comparisons(cells, scored),
         "pairs": _pairs(scored),
-        "epochs": _epochs(cells, [cell for cell in good if cell.epochs is not None]),
+        "sweeps": _sweeps(cells, scored),
+        "forgot": _forgot(cells, scored),
         "notes": _notes(cells),
         "grid": dump_yaml(cells.grid),
         "pipeline": dump_yaml(cells.base),
@@ -52,16 +73,22 @@ def measure(cells: Cells, failures: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-def _scored(cells: Cells, systems: list[Cell]) -> dict[str, Scores]:
+def worst(cells: Cells, scored: Mapping[str, Scores], system: str | None) -> list[Utterance]:
+    """The utterances of the first test set that a system hears worst, beside what the first system heard."""
+    scores = next(iter(scored.values()), None)
+    if scores is None or system is None:
+        return []
+    systems = list(dict.fromkeys((scores.systems[0], system)))
+    matcher = _matcher(cells)
+    return [
+        utterance(scores, place, systems, matcher, audible=True, worst=True)
+        for place in worst_places(scores, system, cells.base.evaluate.worst_samples)
+    ]
+
+
+def _matcher(cells: Cells) -> KeywordMatcher:
     keywords = cells.base.keywords
-    matcher = KeywordMatcher(load_keywords(keywords.path, keywords.categories))
-    scored = {}
-    for name, speech in cells.tests.items():
-        heard = {cell.name: cell.hypotheses(speech) for cell in systems if name in cells.tests_of(cell)}
-        if heard:
-            utterances = [row for row in speech.stage.rows() if row["status"] == OK]
-            scored[name] = score_set(cells.base, matcher, utterances, heard)
-    return scored
+    return KeywordMatcher(load_keywords(keywords.path, keywords.categories))
 
 
 def _cell(cell: Cell, failure: str | None, said_in_tests: set[str]) -> dict[str, Any]:
@@ -111,7 +138,7 @@ def _dev_curve(plan: Plan) -> list[dict[str, float]]:
 
 
 def _comparisons(cells: Cells, scored: Mapping[str, Scores]) -> list[dict[str, Any]]:
-    pairs = [(BASE, variant) for variant in cells.grid.variants]
+    pairs = [(BASE, variant) for variant in cells.grid.rows()]
     pairs += [pair for pair in cells.grid.comparisons if pair not in pairs]
     named = [
         (cells.named(model, first), cells.named(model, second)) for model in cells.models for first, second in pairs
@@ -135,19 +162,36 @@ def _pairs(scored: Mapping[str, Scores]) -> dict[str, dict[str, Any]]:
     }
 
 
-def _epochs(cells: Cells, points: list[Cell]) -> list[dict[str, Any]]:
-    scored = _scored(cells, points)
+def _sweeps(cells: Cells, scored: Mapping[str, Scores]) -> list[dict[str, Any]]:
     return [
         {
-            "variant": cells.named(cell.model, cell.variant),
-            "epochs": cell.epochs,
+            "sweep": point.sweep,
+            "key": point.key,
+            "variant": point.variant,
+            "value": point.value,
+            "row": point.cell.name,
             "test": test,
-            **{metric: scores.intervals[cell.name][metric] for metric in CURVE_METRICS},
+            **{metric: scores.intervals[point.cell.name][metric] for metric in SWEPT},
         }
         for test, scores in scored.items()
-        for cell in points
-        if cell.name in scores.systems
+        for point in cells.points
+        if point.cell.name in scores.systems
     ]
+
+
+def _forgot(cells: Cells, scored: Mapping[str, Scores]) -> dict[str, str]:
+    limit, general = cells.base.evaluate.forgetting_limit, scored.get(GENERAL)
+    if limit is None or general is None:
+        return {}
+    cer = {name: metrics["cer"]["value"] for name, metrics in general.intervals.items()}
+    forgot = {}
+    for cell in cells.cells:
+        before, after = (cer.get(name) for name in (cells.named(cell.model, BASE), cell.name))
+        if cell.trained and before is not None and after is not None:
+            gate = Forgetting(before, after, limit)
+            if gate.failed:
+                forgot[cell.name] = str(gate)
+    return forgot
 
 
 def _notes(cells: Cells) -> list[str]:

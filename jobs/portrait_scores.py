@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -14,9 +15,12 @@ from harken.portraits.known import known_labels
 from harken.portraits.mentions import SPELLING, scored_labels
 from harken.portraits.vocabulary import Vocabulary
 from harken.records import OK, Row, read_manifest, write_parquet
+from harken.settings import PipelineSettings, TranscriptSettings
 from jobs.plan import SYSTEMS, Plan
 
 REFERENCE = "reference"
+TRANSCRIPTS = "transcripts"
+"""The one system of `score_transcripts`."""
 TABLE_SCHEMA = PORTRAIT_SCHEMA.insert(1, pa.field("system", pa.string()))
 
 
@@ -40,18 +44,41 @@ def write_portraits(plan: Plan) -> dict[str, Any]:
     write_parquet(plan.portraits.part(0), table, TABLE_SCHEMA)
     # What could not be spoken was heard by nobody.
     said = [row for row in rows.pop(REFERENCE) if row["status"] == OK]
-    return plan.portraits.finish(time.monotonic() - started, _figures(plan, said, rows))
+    stated = _stated(plan.settings, plan.settings.evaluate.domain)
+    figures = _figures(plan.settings, stated, said, rows, plan.settings.evaluate.bootstrap_samples)
+    return plan.portraits.finish(time.monotonic() - started, figures)
 
 
-def _figures(plan: Plan, said: Sequence[Row], rows: Mapping[str, Sequence[Row]]) -> dict[str, Any]:
-    settings = plan.settings
-    stated = _stated(plan)
+def score_transcripts(
+    settings: TranscriptSettings, rows: Sequence[Row], references: Path, said: Sequence[Row]
+) -> dict[str, Any]:
+    """How right the portraits ``rows`` are where there is a reference: figures as `write_portraits` gives them.
+
+    Args:
+        references: a manifest of what was said, each row with an id of ``rows``; it may state labels as the domain
+            set of a run may.
+        said: the portraits of its texts.
+
+    Raises:
+        HarkenError: a stated label is not known.
+    """
+    return _figures(settings, _stated(settings, references), said, {TRANSCRIPTS: rows})
+
+
+def _figures(
+    settings: PipelineSettings | TranscriptSettings,
+    stated: Mapping[str, Mapping[str, set[tuple[str, bool]]]],
+    said: Sequence[Row],
+    rows: Mapping[str, Sequence[Row]],
+    samples: int = 1000,
+) -> dict[str, Any]:
+    """The figures of every system in ``rows``, the first of which the others are held against."""
     references = [stated.get(row["id"]) or scored_labels(row["mentions"]) for row in said]
     by_id = {system: {row["id"]: row["mentions"] for row in found} for system, found in rows.items()}
     mentions = {system: [found[row["id"]] for row in said] for system, found in by_id.items()}
     counts = count_labels(references, {name: [scored_labels(m) for m in found] for name, found in mentions.items()})
-    options = {"samples": settings.evaluate.bootstrap_samples, "seed": settings.run.seed}
-    first, *others = SYSTEMS
+    options = {"samples": samples, "seed": settings.run.seed}
+    first, *others = rows
     figures: dict[str, Any] = {
         "rates": {system: label_rates(found, **options) for system, found in counts.items()},
         "paired": {system: paired_label_rates(counts[first], counts[system], **options) for system in others},
@@ -69,14 +96,13 @@ def _figures(plan: Plan, said: Sequence[Row], rows: Mapping[str, Sequence[Row]])
     return figures
 
 
-def _stated(plan: Plan) -> dict[str, dict[str, set[tuple[str, bool]]]]:
-    """The labels that rows of the domain set state themselves, by the row's id."""
-    path = plan.settings.evaluate.domain
+def _stated(settings: PipelineSettings | TranscriptSettings, path: Path) -> dict[str, dict[str, set[tuple[str, bool]]]]:
+    """The labels that rows of a manifest state themselves, by the row's id."""
     annotated = [row for row in read_manifest(path) if "portrait" in row or "refused" in row]
     if not annotated:
         return {}
-    assert plan.settings.portraits is not None
-    vocabulary, _ = known_labels(plan.settings.keywords, plan.settings.portraits)
+    assert settings.portraits is not None
+    vocabulary, _ = known_labels(settings.keywords, settings.portraits)
     return {row["id"]: _read(row, vocabulary, f"{path}, row {row['id']}") for row in annotated}
 
 

@@ -2,23 +2,27 @@
 
 Finds the labels that transcripts mention, suggests products with the labels that caused them, and compares the
 systems of a run by the F1 of their labels. ``--transcripts FILE`` reads any transcripts instead (JSONL with id and
-text); its configuration needs the sections run, keywords and portraits only, as in configs/portraits.yaml.
+text); its configuration needs the sections run, keywords and portraits only, as in configs/portraits.yaml. It leaves
+portraits-FILE.parquet and the self-contained page portraits-FILE.html. ``--references FILE`` tells how right the
+labels are: JSONL of what was said, for all of the transcripts or some.
 """
 
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from harken.digests import file_digest
 from harken.errors import HarkenError
-from harken.records import read_parquet, replace_atomically
+from harken.records import Row, read_parquet, replace_atomically, write_text
 from harken.report.console import print_customers, print_portrait_rates
 from harken.settings import PipelineSettings, TranscriptSettings
 from harken.sources import Manifest, Parts
 from jobs.cli import run_job
 from jobs.plan import SYSTEMS, Plan, portrait_stage, require
 from jobs.progress import console, note
+from jobs.transcripts import read_texts, require_ids
 
 REFERENCE = "reference"
 
@@ -62,6 +66,43 @@ def portray(settings: TranscriptSettings, transcripts: Path, retry_failed: bool 
     return path
 
 
+def score(settings: TranscriptSettings, rows: Sequence[Row], references: Path) -> dict[str, Any]:
+    """Hold the portraits ``rows`` of given transcripts against those of what was said.
+
+    Raises:
+        HarkenError: the references are broken or state a label that is not known.
+    """
+    from jobs.portrait_extraction import Transcripts, extract
+    from jobs.portrait_scores import score_transcripts
+
+    source = Manifest(references, settings.portraits.rows_per_shard)
+    stage = portrait_stage(settings, REFERENCE, file_digest(references), source.shards())
+    extract(settings, [Transcripts(stage, source, correct=True)])
+    return score_transcripts(settings, rows, references, list(stage.rows()))
+
+
+def _portray_and_show(
+    settings: TranscriptSettings, transcripts: Path, references: Path | None, retry_failed: bool
+) -> None:
+    from harken.report.customers import render_customers
+    from jobs.customers import customer_report
+
+    if references:
+        # Found out before an LLM is paid.
+        said = read_texts(references)
+        require_ids(transcripts, read_texts(transcripts), "transcript", references, said)
+    path = portray(settings, transcripts, retry_failed)
+    rows = read_parquet(path)
+    figures = score(settings, rows, references) if references else None
+    page = path.with_suffix(".html")
+    write_text(page, render_customers(customer_report(settings, transcripts, rows, figures)))
+    if figures:
+        print_portrait_rates(figures, console)
+    print_customers(rows, console)
+    note(f"portraits: {path}")
+    note(f"page: {page}")
+
+
 def _extract(plan: Plan) -> None:
     from jobs.portrait_extraction import Transcripts, extract
 
@@ -94,15 +135,18 @@ def _join(parts: list[Path], path: Path) -> None:
 
 
 def main(
-    settings: PipelineSettings | TranscriptSettings, transcripts: str | None = None, retry_failed: bool = False
+    settings: PipelineSettings | TranscriptSettings,
+    transcripts: str | None = None,
+    references: str | None = None,
+    retry_failed: bool = False,
 ) -> None:
     """Draw the portraits of a run, or of the given transcripts."""
     if isinstance(settings, TranscriptSettings):
         assert transcripts is not None
-        path = portray(settings, Path(transcripts), retry_failed)
-        print_customers(read_parquet(path), console)
-        note(f"portraits: {path}")
+        _portray_and_show(settings, Path(transcripts), Path(references) if references else None, retry_failed)
         return
+    if references:
+        raise HarkenError("--references", references, "They belong to --transcripts: a run has those of its test set.")
     plan = Plan(settings)
     if retry_failed and plan.portraits:
         _retry(plan)
@@ -116,7 +160,10 @@ def main(
 
 
 SWITCHES = {"retry_failed": "read the transcripts again that an LLM failed on, and no others"}
-VALUES = {"transcripts": "read this JSONL of transcripts (id, text) instead of a run's"}
+VALUES = {
+    "transcripts": "read this JSONL of transcripts (id, text) instead of a run's",
+    "references": "JSONL of what was said in some or all of them (id, text, perhaps portrait and refused)",
+}
 
 if __name__ == "__main__":
     sys.exit(

@@ -13,36 +13,30 @@ from harken.provenance import provenance
 from harken.records import OK, Row, generator, read_manifest, read_parquet
 from harken.report.data import (
     CategoryCoverage,
-    CategoryF1,
     CategoryRecall,
     CategoryRetention,
     CurvePoint,
-    Customer,
     GeneralCheck,
-    Hypothesis,
     JudgeReport,
     LabelReport,
     LabelRow,
-    PortraitReport,
     ReportData,
-    Span,
     SpeechReport,
     StageRun,
-    SuggestedProduct,
     TrainingReport,
     Utterance,
 )
-from harken.report.measures import LABEL_RATES
 from harken.settings import PipelineSettings
 from harken.stages import Stage, cause
+from jobs.customers import portrait_report
 from jobs.labels import coverage
-from jobs.plan import SYSTEMS, Plan
+from jobs.plan import Plan
 from jobs.planted import check
 from jobs.scoring import Scores
+from jobs.utterances import keyword_spans, utterance, worst_places
 
 # More labels than a person reads; the Parquet holds them all.
 LABELS_SHOWN = 200
-CUSTOMERS_SHOWN = 12
 
 
 def report_data(
@@ -74,7 +68,7 @@ def report_data(
         if general
         else None,
         recalls=[CategoryRecall(category, *figures) for category, figures in domain.recall_by_category().items()],
-        portraits=_portraits(plan),
+        portraits=portrait_report(plan),
         utterances=_utterances(settings, matcher, domain),
         labels=_labels(plan, matcher),
         speech=_speech(plan),
@@ -89,32 +83,14 @@ def report_data(
 
 
 def _utterances(settings: PipelineSettings, matcher: KeywordMatcher, domain: Scores) -> list[Utterance]:
-    rows = domain.rows()
-    count = min(settings.evaluate.audio_samples, len(rows))
-    drawn = set(generator("report", settings.run.seed).sample(range(len(rows)), count))
-    last = domain.systems[-1]
-    by_rate = sorted(range(len(rows)), key=lambda place: rows[place][f"{last}_cer"] or 0.0, reverse=True)
-    worst = set(by_rate[: settings.evaluate.worst_samples])
+    places = range(len(domain.utterances))
+    drawn = generator("report", settings.run.seed).sample(places, min(settings.evaluate.audio_samples, len(places)))
+    worst = set(worst_places(domain, domain.systems[-1], settings.evaluate.worst_samples))
+    audible = worst.union(drawn)
     return [
-        Utterance(
-            id=row["id"],
-            reference=row["reference"],
-            hypotheses={
-                system: Hypothesis(row[f"{system}_hypothesis"], row[f"{system}_cer"], row[f"{system}_hits"])
-                for system in domain.systems
-            },
-            spans=_spans(matcher, row["reference"]),
-            speaker=row["speaker"],
-            seconds=row["duration"],
-            audio=domain.utterances[place]["audio"] if place in drawn | worst else None,
-            worst=place in worst,
-        )
-        for place, row in enumerate(rows)
+        utterance(domain, place, domain.systems, matcher, audible=place in audible, worst=place in worst)
+        for place in places
     ]
-
-
-def _spans(matcher: KeywordMatcher, text: str) -> list[Span]:
-    return [Span(mention.start, mention.end, mention.category) for mention in matcher.find(text)]
 
 
 def _labels(plan: Plan, matcher: KeywordMatcher) -> LabelReport:
@@ -132,7 +108,7 @@ def _labels(plan: Plan, matcher: KeywordMatcher) -> LabelReport:
         rows=[
             LabelRow(
                 text=row["text"],
-                spans=_spans(matcher, row["text"]),
+                spans=keyword_spans(matcher, row["text"]),
                 seeds=[seeds.get(seed, seed) for seed in row["sentences"]],
                 speaker=speakers[row["id"]],
                 cer=verdicts[row["id"]]["cer"],
@@ -144,44 +120,6 @@ def _labels(plan: Plan, matcher: KeywordMatcher) -> LabelReport:
         coverage=[
             CategoryCoverage(category, terms=figures["terms"], used=figures["covered"], mentions=figures["mentions"])
             for category, figures in coverage(rows, keywords).items()
-        ],
-    )
-
-
-def _portraits(plan: Plan) -> PortraitReport | None:
-    if plan.portraits is None:
-        return None
-    record = plan.portraits.record()
-    rates: dict[str, dict[str, Any]] = record["rates"]
-    shown = SYSTEMS[-1]
-    heard = [row for row in plan.portraits.rows() if row["system"] == shown]
-    drawn = generator("portraits", plan.settings.run.seed).sample(heard, min(CUSTOMERS_SHOWN, len(heard)))
-    spelled = record.get("spelled")
-    return PortraitReport(
-        systems={system: {name: rates[system][name] for name in LABEL_RATES} for system in rates},
-        paired={system: {name: found[name] for name in LABEL_RATES} for system, found in record["paired"].items()},
-        categories=[
-            CategoryF1(category, labels, {system: found[f"f1.{category}"]["value"] for system, found in rates.items()})
-            for category, labels in record["support"].items()
-        ],
-        spelled_f1={system: found["f1"]["value"] for system, found in spelled.items()} if spelled else None,
-        system=shown,
-        customers=[_customer(row) for row in drawn],
-        total=len(heard),
-    )
-
-
-def _customer(row: Row) -> Customer:
-    return Customer(
-        id=row["id"],
-        text=row["text"],
-        spans=[Span(mention["start"], mention["end"], mention["category"]) for mention in row["mentions"]],
-        refused=[label for _, labels in row["refused"] for label in labels],
-        suggestions=[
-            SuggestedProduct(
-                found["product"], found["name"], found["score"], [cause["label"] for cause in found["causes"]]
-            )
-            for found in row["suggestions"]
         ],
     )
 

@@ -105,9 +105,11 @@ class Scores:
 
     def rows(self) -> list[Row]:
         """One row per utterance with each system's hypothesis, CER, keyword hits and counts."""
-        return [self._row(place, utterance) for place, utterance in enumerate(self.utterances)]
+        return [self.row(place) for place in range(len(self.utterances))]
 
-    def _row(self, place: int, utterance: Row) -> Row:
+    def row(self, place: int) -> Row:
+        """The row of the utterance at a place of the set."""
+        utterance = self.utterances[place]
         row: Row = {"id": utterance["id"], "reference": utterance["text"], "status": OK, "error": None}
         row |= {"speaker": utterance["speaker"], "duration": utterance["duration"]}
         for system in self.systems:

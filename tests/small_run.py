@@ -22,6 +22,8 @@ def small(folder: Path) -> list[str]:
         f"evaluate.general={general}",
         f"finetune.replay.manifest={replay}",
         "evaluate.bootstrap_samples=50",
+        # Six sentences cannot tell whether a model forgot, so no run may fail by them.
+        "evaluate.forgetting_limit=null",
     ]
 
 

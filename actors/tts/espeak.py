@@ -276,9 +276,10 @@ class EspeakSynthesizer:
         units = [*characters, *dict.fromkeys(groups(request.text_spoken))]
         unknown = [unit for unit in units if unit not in heard]
         if unknown:
+            plain = [unit for unit in unknown if not groups(unit)]
             with Engine() as engine:
-                for unit in unknown:
-                    heard[unit] = _is_known(engine, unit, voice) if groups(unit) else bool(engine.phonemes(unit, voice))
+                heard |= zip(plain, map(bool, engine.phonemes_of(plain, voice)), strict=True)
+                heard |= {unit: _is_known(engine, unit, voice) for unit in unknown if groups(unit)}
         return [unit for unit in units if not heard[unit]]
 
     def synthesize(self, requests: Sequence[SpeechRequest]) -> list[SpeechResult]:

@@ -49,6 +49,9 @@ def print_table(systems: Systems, console: Console, paired: Systems | None = Non
                 cells.append(_change(systems, paired or {}, system, measure))
         table.add_row(measure.label, *cells)
     console.print(table)
+    if len(systems) == 1:
+        console.print("In brackets: 95% intervals.", highlight=False)
+        return
     basis = "the interval of the paired difference excludes 0" if paired else "the two intervals do not overlap"
     console.print(f"In brackets: 95% intervals. Change from {system_label(first)}:", highlight=False)
     console.print(f"* {basis}; ~ may be chance.", highlight=False)

@@ -205,19 +205,34 @@ class SuggestedProduct:
 
 
 @dataclass(frozen=True)
+class LabelMention:
+    """A portrait label that the customer wants or is (``refused``: does not want); ``text[start:end]`` says so."""
+
+    category: str
+    label: str
+    start: int
+    end: int
+    refused: bool = False
+    by_sound: bool = False
+
+
+@dataclass(frozen=True)
 class Customer:
-    """What one system heard about a customer: labels by category, those refused, and suggestions, best first."""
+    """What one transcript says about a customer: labels in order of mention, and suggestions, best first.
+
+    ``error`` is why the transcript could not be read, when it could not.
+    """
 
     id: str
     text: str
-    spans: Sequence[Span] = ()
-    refused: Sequence[str] = ()
+    mentions: Sequence[LabelMention] = ()
     suggestions: Sequence[SuggestedProduct] = ()
+    error: str | None = None
 
 
 @dataclass(frozen=True)
 class PortraitReport:
-    """Customer portraits of the domain test set.
+    """How right the labels of customer portraits are: of the domain test set, or of given transcripts.
 
     Attributes:
         systems, paired: F1, precision, recall and macro F1 of the labels, and their paired differences.
@@ -233,6 +248,25 @@ class PortraitReport:
     system: str = ""
     customers: Sequence[Customer] = ()
     total: int = 0
+
+
+@dataclass(frozen=True)
+class CustomerReport:
+    """Everything `customers.render_customers` can show: the portraits of given transcripts, outside of a run.
+
+    Attributes:
+        customers: all of them; the page shows the first and counts every one.
+        rates: the labels held against references; None where none were given.
+        language: BCP 47 tag of the transcripts.
+    """
+
+    title: str
+    customers: Sequence[Customer]
+    subtitle: str = ""
+    rates: PortraitReport | None = None
+    config_yaml: str = ""
+    provenance: Mapping[str, object] = field(default_factory=dict)
+    language: str = "zh"
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from harken.report.audio import Shelf
 from harken.report.blocks import (
     Cell,
     Column,
@@ -18,27 +19,34 @@ from harken.report.blocks import (
     stack,
     table,
 )
-from harken.report.data import Interval
-from harken.report.grid_console import COMPARED, IER_CLASSES, best, grid_measures
-from harken.report.grid_plots import epoch_curves, row_dots
+from harken.report.data import Interval, Utterance
+from harken.report.grid_console import COMPARED, IER_CLASSES, SWEPT, best, by_sweep, grid_measures
+from harken.report.grid_plots import rate_curves, row_dots
+from harken.report.listening import cards
 from harken.report.markup import Markup, element, join
 from harken.report.measures import change, number, percent, rate, with_interval
-from harken.report.page import Chapters, assemble
+from harken.report.page import AUDIO_BUDGET, Chapters, assemble
 from harken.report.ranking import ranking
 from harken.report.run import duration, reproduction
+from harken.report.transcript import Highlighter
 
 Found = Mapping[str, Any]
 """What `jobs.measuring.measure` found."""
 
 _CHAPTERS: Chapters = (
     ("Results", (("summary", "Summary"), ("results", "The grid"), ("comparisons", "Differences"))),
-    ("Detail", (("ier", "IER by class"), ("keywords", "Keywords"), ("epochs", "Epochs"))),
+    ("Detail", (("ier", "IER by class"), ("keywords", "Keywords"), ("sweeps", "Sweeps"), ("worst", "The worst"))),
     ("Run", (("training", "What was trained"), ("reproduction", "Configuration"))),
 )
 
 
-def render_grid(found: Found) -> str:
-    """The whole report as HTML text; every text in it is inert."""
+def render_grid(found: Found, worst: Sequence[Utterance] = (), language: str = "zh") -> str:
+    """The whole report as HTML text; every text in it is inert.
+
+    Args:
+        worst: what the row with the lowest CER on the first test set hears worst there, the worst first.
+        language: BCP 47 tag of the sentences.
+    """
     rows = [cell["name"] for cell in found["cells"]]
     sections = join(
         _summary(found),
@@ -46,7 +54,8 @@ def render_grid(found: Found) -> str:
         _comparisons(found),
         _ier(found["sets"], rows, found["segmenters"]),
         _keywords(found["sets"], rows),
-        _epochs(found),
+        _sweeps(found["sweeps"]),
+        _worst(worst, language),
         _training(found["cells"]),
         reproduction(f"{found['grid']}\n---\n{found['pipeline']}", found["provenance"]),
     )
@@ -54,14 +63,22 @@ def render_grid(found: Found) -> str:
     return assemble("Models x training sets", f"{plural(len(rows), 'row')}, {tests}", _CHAPTERS, sections)
 
 
+def leader(found: Found) -> str | None:
+    """The row with the lowest CER on the first test set, the only one if there are not two; None without any."""
+    for figures in found["sets"].values():
+        return best(figures, grid_measures(("cer",))[0]) or next(iter(figures["systems"]), None)
+    return None
+
+
 def _summary(found: Found) -> Markup:
     notes = [element("li", note) for note in found["notes"]]
     told = element("div", element("h3", "Before you rely on this"), element("ul", notes), class_="notes")
     leaders = [
-        element("li", f"{test}: the lowest CER has {leader} ({with_interval(_metric(figures, leader, 'cer'))})")
+        element("li", f"{test}: the lowest CER has {name} ({with_interval(_metric(figures, name, 'cer'))})")
         for test, figures in found["sets"].items()
-        if (leader := best(figures, grid_measures(("cer",))[0]))
+        if (name := best(figures, grid_measures(("cer",))[0]))
     ]
+    leaders += [element("li", f"{name}: {told}") for name, told in found["forgot"].items()]
     failed = [cell["name"] for cell in found["cells"] if cell["status"] == "failed"]
     return section(
         "summary",
@@ -195,25 +212,44 @@ def _keywords(sets: Mapping[str, Any], rows: Sequence[str]) -> Markup:
     )
 
 
-def _epochs(found: Found) -> Markup:
-    tested: dict[str, list[tuple[float, Interval]]] = {}
-    for point in found["epochs"]:
-        tested.setdefault(point["variant"], []).append((float(point["epochs"]), point["cer"]))
-    held_out = {
-        cell["name"]: [(point["epoch"], {"value": point["cer"]}) for point in cell["curve"]] for cell in found["cells"]
-    }
-    test = found["epochs"][0]["test"] if found["epochs"] else ""
-    after = epoch_curves(f"CER on {test} by number of epochs", tested, "CER")
-    during = epoch_curves("CER on held-out rows of the training set", held_out, "CER")
+def _sweeps(points: Sequence[Mapping[str, Any]]) -> Markup:
+    shown = []
+    for name, swept in by_sweep(points).items():
+        figures = [
+            rate_curves(
+                f"{name}: {measure.label}",
+                _lines(swept, measure.key),
+                swept[0]["key"],
+                measure.label,
+            )
+            for measure in grid_measures(SWEPT)
+        ]
+        shown.append(side_by_side(*figures))
     return section(
-        "epochs",
-        "Epochs",
-        side_by_side(
-            after or nothing("No variant was trained for other numbers of epochs (setting `epochs`)."),
-            during or nothing("No variant was trained."),
-        ),
-        lead="Left: every point is a training of its own, measured on the test set. Right: within one training.",
+        "sweeps",
+        "Sweeps",
+        shown or nothing("No setting was swept (`sweeps` in the grid's configuration)."),
+        lead="One setting over several values: every point is a training of its own and a row of the grid.",
     )
+
+
+def _lines(points: Sequence[Mapping[str, Any]], metric: str) -> dict[str, list[tuple[float, Interval]]]:
+    """A line for each variant on each test set, named after whatever tells it from the others."""
+    varying = [part for part in ("variant", "test") if len({point[part] for point in points}) > 1]
+    lines: dict[str, list[tuple[float, Interval]]] = {}
+    for point in points:
+        name = ", ".join(point[part] for part in varying or ("test",))
+        lines.setdefault(name, []).append((float(point["value"]), point[metric]))
+    return lines
+
+
+def _worst(worst: Sequence[Utterance], language: str) -> Markup:
+    title = "The worst"
+    if not worst:
+        return section("worst", title, nothing("No utterance was kept for listening."))
+    highlighter = Highlighter.coloured(language, (span.category for heard in worst for span in heard.spans))
+    lead = "What the row with the lowest CER still hears worst on the first test set, beside what the first row hears."
+    return section("worst", title, cards(worst, highlighter, Shelf(AUDIO_BUDGET)), lead=lead)
 
 
 def _training(cells: Sequence[Mapping[str, Any]]) -> Markup:
@@ -241,9 +277,15 @@ def _training(cells: Sequence[Mapping[str, Any]]) -> Markup:
         "training",
         "What was trained",
         table("Rows of the grid", columns, lines),
+        _learning(cells),
         details("Facts of every fine-tuning", known, long=True) if known else None,
         lead="Utterances that the judge kept, and how many of their sentences a test set says as well.",
     )
+
+
+def _learning(cells: Sequence[Mapping[str, Any]]) -> Markup | None:
+    held_out = {cell["name"]: [(point["epoch"], {"value": point["cer"]}) for point in cell["curve"]] for cell in cells}
+    return rate_curves("CER on held-out rows of the training set, within each training", held_out, "epochs", "CER")
 
 
 def _metric(figures: Mapping[str, Any], system: str, metric: str) -> Interval | None:

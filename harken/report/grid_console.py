@@ -17,13 +17,15 @@ GRID_METRICS = (
 _NOT_ON_A_TERMINAL = {"wer_cn", "wer_oth"}
 _LOG_WIDTH = 160
 COMPARED = ("cer", "mer", "ier", "keyword_recall")
+SWEPT = ("cer", "keyword_recall")
+"""What a sweep's curves show."""
 IER_CLASSES = {"W": "words", "C": "characters", "S": "keywords"}
 
 _BY_KEY = {measure.key: measure for measure in MEASURES}
 
 
 def print_grid(found: Mapping[str, Any], console: Console) -> None:
-    """Print what `jobs.measuring.measure` found: a table a test set, IER by class, recall, differences, epochs."""
+    """Print what `jobs.measuring.measure` found: a table a test set, IER by class, recall, differences, sweeps."""
     if not console.is_terminal:
         # A log has no width of its own; folded into 80 columns the figures could not be read.
         console.width = max(console.width, _LOG_WIDTH)
@@ -38,6 +40,8 @@ def print_grid(found: Mapping[str, Any], console: Console) -> None:
             leaked = cell["training"]["said in tests"]
             told = f"{cell['name']}: {leaked} of its training sentences are also in a test set"
             console.print(told, markup=False, soft_wrap=True)
+    for name, told in found["forgot"].items():
+        console.print(f"{name}: {told}", markup=False, soft_wrap=True)
     console.print(f"IER segmenters: {', '.join(found['segmenters'])}")
 
 
@@ -50,8 +54,8 @@ def _tables(found: Mapping[str, Any]) -> Iterator[Table]:
         yield _recall(test, figures, rows)
     if found["comparisons"]:
         yield _comparisons(found["comparisons"])
-    if found["epochs"]:
-        yield _epochs(found["epochs"])
+    for name, points in by_sweep(found["sweeps"]).items():
+        yield _sweep(name, points)
 
 
 def best(figures: Mapping[str, Any], measure: Measure) -> str | None:
@@ -135,11 +139,21 @@ def difference(found: Mapping[str, float | None]) -> str:
     return f"{value:+.3f} [{low:+.3f}, {high:+.3f}]{'*' if low > 0 or high < 0 else '~'}"
 
 
-def _epochs(points: Sequence[Mapping[str, Any]]) -> Table:
-    table = _table(f"By the number of epochs, on {points[0]['test']}", "trained on", "epochs", "CER", "keyword recall")
+def by_sweep(points: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
+    """The points of every sweep, in their order."""
+    sweeps: dict[str, list[Mapping[str, Any]]] = {}
     for point in points:
-        shown = [with_interval(point["cer"]), with_interval(point["keyword_recall"])]
-        table.add_row(_plain(point["variant"]), str(point["epochs"]), *shown)
+        sweeps.setdefault(point["sweep"], []).append(point)
+    return sweeps
+
+
+def _sweep(name: str, points: Sequence[Mapping[str, Any]]) -> Table:
+    table = _table(f"{name}: by {points[0]['key']}", "trained on", "on", "value", texts=2)
+    for measure in grid_measures(SWEPT):
+        table.add_column(measure.label, justify="right")
+    for point in points:
+        shown = [with_interval(point[key]) for key in SWEPT]
+        table.add_row(_plain(point["variant"]), _plain(point["test"]), f"{point['value']:g}", *shown)
     return table
 
 

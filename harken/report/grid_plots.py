@@ -1,5 +1,6 @@
-"""The plots of a grid: one metric over all rows, and error rates by the number of epochs."""
+"""The plots of a grid: one metric over all rows, and rates over a swept setting or over epochs."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 from harken.report.chart import (
@@ -22,6 +23,8 @@ from harken.report.plots import COLOURS, LEFT, RIGHT, WIDTH, shorten
 
 _NAMES = 168.0
 _ROW = 26.0
+_MARGIN = 12.0
+_DECADES_OF_A_LINEAR_AXIS = 1.5
 
 
 def row_dots(measure: Measure, rows: Mapping[str, Interval | None], best: str | None) -> Markup | None:
@@ -55,8 +58,14 @@ def row_dots(measure: Measure, rows: Mapping[str, Interval | None], best: str | 
     )
 
 
-def epoch_curves(title: str, curves: Mapping[str, Sequence[tuple[float, Interval]]], axis: str) -> Markup | None:
-    """A rate over epochs, a line for each name, with intervals where they are known (first paper, Figure 6a)."""
+def rate_curves(
+    title: str, curves: Mapping[str, Sequence[tuple[float, Interval]]], horizontal: str, vertical: str
+) -> Markup | None:
+    """A rate over a setting or over epochs, a line for each name, with intervals where they are known.
+
+    ``horizontal`` and ``vertical`` name the axes. Values that are far apart, such as learning rates, are drawn on a
+    logarithmic axis, which says so.
+    """
     curves = {
         name: drawn
         for name, points in curves.items()
@@ -64,7 +73,7 @@ def epoch_curves(title: str, curves: Mapping[str, Sequence[tuple[float, Interval
     }
     if not curves:
         return None
-    last = max(at for points in curves.values() for at, _ in points)
+    values = [at for points in curves.values() for at, _ in points]
     ends = [
         number(interval, part) or 0.0
         for points in curves.values()
@@ -72,20 +81,30 @@ def epoch_curves(title: str, curves: Mapping[str, Sequence[tuple[float, Interval
         for part in ("value", "high")
     ]
     floor, top = 246.0, 26.0
-    across = Scale(0.0, max(last, 1.0), LEFT, RIGHT)
+    decades = math.log10(max(values) / min(values)) if min(values) > 0 else 0.0
+    if decades >= _DECADES_OF_A_LINEAR_AXIS:
+        scale = Scale(math.log10(min(values)), math.log10(max(values)), LEFT + _MARGIN, RIGHT - _MARGIN)
+        places = {value: scale(math.log10(value)) for value in values}
+        axis = horizontal_axis(
+            scale, floor, top, lambda power: f"{10**power:.2g}", f"{horizontal} (logarithmic)", math.ceil(decades)
+        )
+    else:
+        scale = Scale(min(0.0, *values), max(0.0, *values) or 1.0, LEFT, RIGHT)
+        places = {value: scale(value) for value in values}
+        axis = horizontal_axis(scale, floor, top, compact, horizontal)
     up = Scale(0.0, ceiling(max(ends)), floor, top)
     marks: list[Markup] = []
     legend = []
     for place, (name, points) in enumerate(curves.items()):
         kind = f"series-{(place + 1) % COLOURS}"
         legend.append(Series(kind, name))
-        marks.append(path([(across(at), up(number(interval) or 0.0)) for at, interval in points], f"curve {kind}"))
+        marks.append(path([(places[at], up(number(interval) or 0.0)) for at, interval in points], f"curve {kind}"))
         for at, interval in points:
             low, high = number(interval, "low"), number(interval, "high")
             if low is not None and high is not None:
-                marks.append(line(across(at), up(low), across(at), up(high), f"whisker {kind}"))
-            tip = f"{name}, epoch {at:g}: {with_interval(interval)}"
-            marks.append(dot(across(at), up(number(interval) or 0.0), f"mark {kind}", tip, radius=3))
+                marks.append(line(places[at], up(low), places[at], up(high), f"whisker {kind}"))
+            tip = f"{name}, {horizontal} {at:g}: {with_interval(interval)}"
+            marks.append(dot(places[at], up(number(interval) or 0.0), f"mark {kind}", tip, radius=3))
     told = "; ".join(
         f"{name} from {with_interval(points[0][1])} to {with_interval(points[-1][1])}"
         for name, points in curves.items()
@@ -94,8 +113,8 @@ def epoch_curves(title: str, curves: Mapping[str, Sequence[tuple[float, Interval
         title,
         told,
         (WIDTH, floor + 44),
-        horizontal_axis(across, floor, top, compact, "epochs"),
-        vertical_axis(up, LEFT, RIGHT, compact, axis),
+        axis,
+        vertical_axis(up, LEFT, RIGHT, compact, vertical),
         marks,
         legend=legend,
     )

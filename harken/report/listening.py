@@ -31,16 +31,11 @@ def utterances(data: ReportData, highlighter: Highlighter, shelf: Shelf) -> Mark
     if not data.utterances:
         why = "The run kept no utterances." if data.utterances is None else "The test set has no utterances."
         return section("utterances", title, nothing(why))
-    systems = list(dict.fromkeys(system for utterance in data.utterances for system in utterance.hypotheses))
+    systems = _systems(data.utterances)
     audible = [utterance for utterance in data.utterances if utterance.audio]
     shown = data.utterances[:MAX_ROWS]
     worst = sorted((utterance for utterance in audible if utterance.worst), key=_last_rate, reverse=True)
-    cards = {
-        "The worst": [_card(utterance, systems, highlighter, shelf) for utterance in worst],
-        "Drawn at random": [
-            _card(utterance, systems, highlighter, shelf) for utterance in audible if not utterance.worst
-        ],
-    }
+    chosen = {"The worst": worst, "Drawn at random": [utterance for utterance in audible if not utterance.worst]}
     counted = plural(len(data.utterances), "utterance")
     if len(shown) < len(data.utterances):
         counted = f"the first {len(shown):,} of {counted}"
@@ -48,7 +43,7 @@ def utterances(data: ReportData, highlighter: Highlighter, shelf: Shelf) -> Mark
         "utterances",
         title,
         _filter(),
-        [subsection(name, element("div", held, class_="cards")) for name, held in cards.items() if held]
+        [subsection(name, cards(held, highlighter, shelf)) for name, held in chosen.items() if held]
         if audible
         else nothing("No utterance carries a recording."),
         details(f"Table of {counted}", _table(shown, systems, highlighter), opened=not audible, long=True),
@@ -62,6 +57,17 @@ def utterances(data: ReportData, highlighter: Highlighter, shelf: Shelf) -> Mark
             " character. Punctuation, spacing and case are not compared.",
         ),
     )
+
+
+def cards(utterances: Sequence[Utterance], highlighter: Highlighter, shelf: Shelf) -> Markup:
+    """A card for each utterance: its recording, what was said, and what every system heard."""
+    systems = _systems(utterances)
+    held = [_card(utterance, systems, highlighter, shelf) for utterance in utterances]
+    return element("div", held, class_="cards")
+
+
+def _systems(utterances: Sequence[Utterance]) -> list[str]:
+    return list(dict.fromkeys(system for utterance in utterances for system in utterance.hypotheses))
 
 
 def _last_rate(utterance: Utterance) -> float:

@@ -35,21 +35,22 @@ function compare(a, b, direction) {
   return direction * a.localeCompare(b, undefined, { numeric: true });
 }
 
-// Filtering: one form for the cards and the table of utterances.
+// Filtering: one form for the cards and the table; a page without cards has no choice beside the words.
 const form = document.querySelector("form.filter");
 if (form) {
   const items = [...document.querySelectorAll(".filtered")];
   const texts = new Map(items.map((item) => [item, item.textContent.toLowerCase()]));
   const apply = () => {
     const words = form.elements.words.value.trim().toLowerCase();
-    const choice = form.elements.choice.value;
+    const choice = form.elements.choice?.value ?? "all";
     for (const item of items) {
       const { change, missed } = item.dataset;
       const chosen = choice === "all" || (choice === "missed" ? missed === "yes" : change === choice);
       item.hidden = !(chosen && texts.get(item).includes(words));
     }
     const count = (selector) => document.querySelectorAll(selector + ".filtered:not([hidden])").length;
-    form.elements.count.value = `${count("article")} with a recording, ${count("tr")} in the table`;
+    const cards = document.querySelector("article.filtered") ? `${count("article")} with a recording, ` : "";
+    form.elements.count.value = `${cards}${count("tr")} in the table`;
   };
   form.hidden = false;
   form.addEventListener("input", apply);

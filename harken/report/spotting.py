@@ -20,7 +20,7 @@ from harken.report.blocks import (
     table,
 )
 from harken.report.data import Interval
-from harken.report.grid_plots import epoch_curves
+from harken.report.grid_plots import rate_curves
 from harken.report.markup import Markup, element, join
 from harken.report.measures import Measure, number, rate, with_interval
 from harken.report.page import AUDIO_BUDGET, Chapters, assemble
@@ -250,7 +250,7 @@ def _training(variants: Found) -> Markup:
             by_seed.setdefault(seed, {})[name] = [
                 (epoch["number"] + 1, {"value": epoch["f1"]}) for epoch in course["epochs"]
             ]
-    plots = [epoch_curves(f"Validation F1, seed {seed}", curves, "F1") for seed, curves in by_seed.items()]
+    plots = [rate_curves(f"Validation F1, seed {seed}", curves, "epoch", "F1") for seed, curves in by_seed.items()]
     shown = [plot for plot in plots if plot is not None]
     return section("training", "Validation", side_by_side(*shown) if shown else nothing("No training was recorded."))
 

@@ -16,7 +16,7 @@ from harken.report.chart import (
     vertical_axis,
 )
 from harken.report.data import Interval
-from harken.report.grid_plots import epoch_curves
+from harken.report.grid_plots import rate_curves
 from harken.report.markup import Markup
 from harken.report.measures import number, rate, with_interval
 from harken.report.plots import COLOURS, LEFT, RIGHT, WIDTH, shorten
@@ -113,9 +113,9 @@ def gate_curves(title: str, layers: Sequence[int], epochs: Sequence[Sequence[flo
         f"layer {layers[place]}": [(at, {"value": values[place]}) for at, values in enumerate(epochs, start=1)]
         for place in shown
     }
-    return epoch_curves(title, curves, "probability")
+    return rate_curves(title, curves, "epoch", "probability")
 
 
 def series_of(names: Mapping[str, object]) -> dict[str, Series]:
-    """The colours that `epoch_curves` gives to the same names."""
+    """The colours that `rate_curves` gives to the same names."""
     return {name: Series(f"series-{place % COLOURS}", name) for place, name in enumerate(names, start=1)}

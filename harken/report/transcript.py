@@ -24,9 +24,13 @@ class Highlighter:
     @classmethod
     def of(cls, data: ReportData) -> "Highlighter":
         """Colours for every category that the report mentions, in order of appearance."""
-        categories = dict.fromkeys(_categories(data))
-        kinds = {category: f"category-{index % _COLOURS}" for index, category in enumerate(categories)}
-        return cls(data.language, kinds)
+        return cls.coloured(data.language, _categories(data))
+
+    @classmethod
+    def coloured(cls, language: str, categories: Iterable[str]) -> "Highlighter":
+        """Colours for these categories, in order of appearance."""
+        kinds = {category: f"category-{index % _COLOURS}" for index, category in enumerate(dict.fromkeys(categories))}
+        return cls(language, kinds)
 
     def phrase(self, *contents: Content, kind: str = "") -> Markup:
         """Text of the recordings' language, kept apart from the direction of what surrounds it."""

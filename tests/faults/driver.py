@@ -12,7 +12,8 @@ from pathlib import Path
 from harken.records import read_parquet
 
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE_SECONDS = 240.0
+# A pipeline takes about a minute; on a machine that others use as well, several.
+PATIENCE_SECONDS = 600.0
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from tests.faults.finetune_driver import TASK
 from tests.tiny_finetuning import tiny_task
 from tests.tiny_whisper import save_tiny_whisper
 
-pytestmark = [pytest.mark.faults, pytest.mark.slow]
+pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(3600)]
 
 # Long enough to be killed in the middle, more than once; a checkpoint is at the end of an epoch only after step 252.
 EPOCHS, STEPS_PER_EPOCH, CHECKPOINT_STEPS = 11, 28, 9

@@ -9,7 +9,8 @@ import pytest
 from tests.faults.driver import identities, kill_when, parts, run, start
 from tests.small_run import LABELS, small
 
-pytestmark = pytest.mark.faults
+# Several runs of the pipeline in one test.
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(3600)]
 
 
 def some_part_of(stage: str) -> Callable[[Path], bool]:

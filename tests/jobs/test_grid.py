@@ -44,8 +44,35 @@ def test_every_cell_of_the_demo_shares_what_it_has_in_common() -> None:
     # The general sentences are spoken in the variant's voices, whatever voices its training sets have.
     assert a.replay is not None
     assert cells["real 100"].plan.replay == a.replay
-    assert cells["real 100, 4 epochs"].plan.finetune == cells["real 100"].plan.finetune
-    assert cells["real 100, 12 epochs"].plan.finetune != cells["real 100"].plan.finetune
+
+
+def test_a_sweep_makes_a_row_of_every_value_and_a_curve_with_the_variants_own() -> None:
+    cells = demo("set=[labels.count=280, finetune.epochs=4]")
+    by_name = {cell.name: cell for cell in cells.cells}
+    own, two = by_name["real 100"].plan, by_name["real 100, epochs 2"].plan
+    assert two.settings.finetune.epochs == 2
+    assert [run.verdicts for run in two.training] == [run.verdicts for run in own.training]
+    assert two.finetune != own.finetune
+    assert [(point.variant, point.value, point.cell.name) for point in cells.points] == [
+        ("real 100", 2, "real 100, epochs 2"),
+        ("real 100", 4, "real 100"),
+        ("real 100", 12, "real 100, epochs 12"),
+    ]
+
+
+def test_a_sweep_of_several_variants_names_them_and_does_a_value_that_one_has_once() -> None:
+    cells = demo("sweeps={rate: {of: [house A, house B], key: finetune.learning_rate, values: [2.7e-3, 1.0e-4]}}")
+    assert [(point.variant, point.value, point.cell.name) for point in cells.points] == [
+        (house, value, f"{house}, rate {value:g}") for house in ("house A", "house B") for value in (1e-4, 2.7e-3)
+    ]
+    by_name = {cell.name: cell.plan for cell in cells.cells}
+    assert by_name["house A, rate 0.0027"].finetune == by_name["house A"].finetune
+
+
+def test_the_example_sweeps_the_ratio_of_real_to_synthetic() -> None:
+    cells = Cells(load_config("configs/grid-sweep.yaml", [], GridSettings))
+    assert [point.cell.plan.settings.finetune.real.per_synthetic for point in cells.points] == [0.1, 0.25, 0.5]
+    assert len({cell.plan.finetune.fingerprint for cell in cells.cells if cell.trained}) == 5
 
 
 def test_a_set_keeps_its_own_settings_in_every_variant() -> None:
@@ -66,7 +93,7 @@ def test_the_results_depend_on_every_cell_and_on_how_it_is_measured() -> None:
 
 def test_several_models_make_rows_of_their_own() -> None:
     cells = demo("models={small: models/nano, large: openai/whisper-large-v2}").cells
-    names = [cell.name for cell in cells if cell.epochs is None]
+    names = [cell.name for cell in cells]
     assert names[0] == "small"
     assert {"large", "small-A + B", "large-A + B"} <= set(names)
     by_name = {cell.name: cell.plan for cell in cells}
@@ -80,7 +107,15 @@ def test_several_models_make_rows_of_their_own() -> None:
     [
         ("variants.A + B.train_on=[house C]", ["house C", "A + B"]),
         ("comparisons=[[base, nobody]]", ["nobody"]),
-        ("epochs.variants=[base]", ["base"]),
+        ("sweeps.one={of: base, key: finetune.epochs, values: [1]}", ["sweeps.one", "base"]),
+        ("sweeps.one={of: house A, key: finetune.epohcs, values: [1]}", ["finetune.epohcs", "finetune.epochs"]),
+        ("sweeps.one={of: house A, key: finetune.epochs, values: [1.5]}", ["finetune.epochs", "1.5"]),
+        ("sweeps.one={of: house A, key: finetune.epochs, values: [2, 2]}", ["sweeps.one.values", "twice"]),
+        ("sweeps.one={of: house A, key: model, values: [2]}", ["sweeps.one.key", "model"]),
+        ("sweeps.one={of: house A, key: run.seed, values: [2]}", ["run.seed", "alike"]),
+        ("sweeps.one={of: house A, key: finetune.workers, values: [1, 3]}", ["sweeps.one.key", "changes nothing"]),
+        ("sweeps.one={of: real 100, key: labels.count, values: [5, 9]}", ["labels.count", "changes nothing"]),
+        ("sweeps.real 100={of: real 100, key: finetune.epochs, values: [3]}\nvariants.real 100 3=[]", ["real 100 3"]),
         ("variants.base=[]", ["base"]),
         ("variants.one=[run.output=elsewhere]", ["run.output", "output"]),
         ("variants.one=[evaluate.bootstrap_samples=3]", ["evaluate.bootstrap_samples", "alike"]),
@@ -88,12 +123,17 @@ def test_several_models_make_rows_of_their_own() -> None:
         ("variants.a/b=[]", ["a/b"]),
         ("tests.general={manifest: x.jsonl}", ["general"]),
         ("tests.field.voices.speakers=[cmn+f1]", ["cmn+f1", "unheard"]),
+        (
+            "variants.one=[finetune.real.manifest=examples/luxury/real_notes.jsonl, "
+            "'finetune.real.voices={speakers: [cmn+Diogo]}']",
+            ["cmn+Diogo", "one", "unheard"],
+        ),
         ("varaints={}", ["varaints", "variants"]),
     ],
 )
 def test_bad_settings_are_one_clear_error(override: str, parts: list[str]) -> None:
     with pytest.raises(HarkenError) as refused:
-        demo(override)
+        demo(*override.split("\n"))
     for part in parts:
         assert part in str(refused.value)
 
@@ -137,7 +177,7 @@ def small_grid(folder: Path) -> Path:
             "broken": {"train_on": ["written"], "set": ["finetune.lora.targets=[nothing]"]},
         },
         "comparisons": [["broken", "both"]],
-        "epochs": {"variants": ["both"], "epochs": [1]},
+        "sweeps": {"epochs": {"of": "both", "key": "finetune.epochs", "values": [2]}},
     }
     path = folder / "grid.yaml"
     path.write_text(yaml.safe_dump(tree), encoding="utf-8")
@@ -162,6 +202,7 @@ def test_a_grid_goes_on_past_a_failure_and_is_finished_later(tmp_path: Path) -> 
         ("base", "ok"),
         ("both", "ok"),
         ("broken", "failed"),
+        ("epochs 2", "ok"),
     ]
     assert found["cells"][1]["training"]["sets"] == {"written": 8, "given": 5}
     assert {name: figures["utterances"] for name, figures in found["sets"].items()} == {
@@ -169,14 +210,18 @@ def test_a_grid_goes_on_past_a_failure_and_is_finished_later(tmp_path: Path) -> 
         "general": GENERAL_ROWS,
     }
     for figures in found["sets"].values():
-        assert list(figures["systems"]) == ["base", "both"]
+        assert list(figures["systems"]) == ["base", "both", "epochs 2"]
         assert set(figures["systems"]["both"]["metrics"]) >= METRICS
     assert [(pair["this"], pair["than"], pair["test"]) for pair in found["comparisons"]] == [
         ("both", "base", "domain"),
         ("both", "base", "general"),
+        ("epochs 2", "base", "domain"),
+        ("epochs 2", "base", "general"),
     ]
     assert found["pairs"]["base"]["both"]["value"] == -found["pairs"]["both"]["base"]["value"]
-    assert [(point["variant"], point["epochs"]) for point in found["epochs"]] == [("both", 1)]
+    assert [(point["test"], point["value"], point["row"]) for point in found["sweeps"]] == [
+        (test, value, row) for test in ("domain", "general") for value, row in ((1, "both"), (2, "epochs 2"))
+    ]
     for word in ("both", "broken: failed", "CER_cn", "SERIES", "words (jieba)"):
         assert word in run.stdout
 

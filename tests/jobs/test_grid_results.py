@@ -17,6 +17,7 @@ from harken.records import OK, write_json, write_parquet
 from harken.stages import Stage
 from jobs.cells import Cell, Cells
 from jobs.grid import main
+from tests.harken.report.document import Document
 
 ROOT = Path(__file__).resolve().parents[2]
 TAUGHT = ["想看birkin", "喜欢老花", "偏好小羊皮", "想要托特包"]
@@ -25,6 +26,7 @@ HEARD = {
     "base": ["喜欢比尔金", "偏好老化", "喜欢老花"],
     "taught": TESTED,
     "taught longer": ["喜欢birkin", "偏好老花花花花花", ""],
+    "epochs 1": ["喜欢birkin", "偏好老化", "喜欢老花"],
 }
 
 
@@ -50,7 +52,8 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> GridSettings:
             "taught": {"train_on": ["notes"]},
             "taught longer": {"train_on": ["notes"], "set": ["finetune.epochs=9"]},
         },
-        "comparisons": [["taught", "taught longer"]],
+        "comparisons": [["taught", "taught longer"], ["epochs 1", "taught"]],
+        "sweeps": {"epochs": {"of": "taught", "key": "finetune.epochs", "values": [1]}},
     }
     return check(tree, GridSettings, "test")
 
@@ -70,10 +73,10 @@ def spoken(name: str, texts: Sequence[str]) -> list[dict[str, Any]]:
 
 def finish(cell: Cell, cells: Cells) -> None:
     """Leave what every stage of a cell would leave; the labels are made by their own job."""
-    (speech,) = cells.tests.values()
     heard = [{"id": f"tested-{place}", "hypothesis": text} for place, text in enumerate(HEARD[cell.name])]
-    leave(speech.stage, spoken("tested", TESTED), SPEECH_SCHEMA)
-    leave(cell.hypotheses(speech), heard, HYPOTHESIS_SCHEMA)
+    for speech in cells.tests.values():
+        leave(speech.stage, spoken("tested", TESTED), SPEECH_SCHEMA)
+        leave(cell.hypotheses(speech), heard, HYPOTHESIS_SCHEMA)
     if not cell.trained:
         return
     (run,) = cell.plan.training
@@ -106,6 +109,7 @@ def test_finished_stages_are_measured_and_compared_and_not_made_again(
         "base": pytest.approx(7 / 16),
         "taught": 0.0,
         "taught longer": pytest.approx(8 / 16),
+        "epochs 1": pytest.approx(1 / 16),
     }
     assert systems["taught longer"]["metrics"]["loop_rate"]["value"] == pytest.approx(1 / 3)
     assert systems["taught"]["keyword_recall_by_category"]["LINES"] == {"recall": 1.0, "right": 2, "mentions": 2}
@@ -114,13 +118,36 @@ def test_finished_stages_are_measured_and_compared_and_not_made_again(
     # 喜欢老花 is taught and tested: a given label that the judge of this test let pass.
     assert taught["training"]["said in tests"] == 1
     assert taught["curve"] == [{"epoch": 0.0, "cer": 0.5}, {"epoch": 2.0, "cer": 0.25}]
-    assert found["comparisons"][-1]["than"] == "taught"
-    assert found["comparisons"][-1]["this"] == "taught longer"
-    assert found["comparisons"][-1]["metrics"]["cer"]["value"] == pytest.approx(8 / 16)
+    assert [(pair["than"], pair["this"], pair["metrics"]["cer"]["value"]) for pair in found["comparisons"][-2:]] == [
+        ("taught", "taught longer", pytest.approx(8 / 16)),
+        ("epochs 1", "taught", pytest.approx(-1 / 16)),
+    ]
+    assert [(point["value"], point["row"], point["cer"]["value"]) for point in found["sweeps"]] == [
+        (1, "epochs 1", pytest.approx(1 / 16)),
+        (4, "taught", 0.0),
+    ]
     assert "1 of its training sentences are also in a test set" in printed
 
     page = (settings.output / "grid.html").read_text(encoding="utf-8")
+    heard = Document(page).one("worst").text
+    # The best row has no error left, so its worst are the first ones.
+    assert [heard.count(text) for text in ("tested-0", "tested-2", "taught longer")] == [1, 1, 0]
     (settings.output / "grid.html").unlink()
     main(settings)
-    assert "grid: skipped, all 3 cells are there" in capsys.readouterr().out
+    assert "grid: skipped, all 4 cells are there" in capsys.readouterr().out
     assert (settings.output / "grid.html").read_text(encoding="utf-8") == page
+
+
+def test_a_row_that_does_not_pass_the_gate_on_general_speech_is_named(
+    settings: GridSettings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # What the rows hear of the domain set stands for general sentences here: 7, 0, 8 and 1 of 16 characters wrong.
+    general = [*settings.set, f"evaluate.general={tmp_path / 'tested.jsonl'}"]
+    cells = Cells(settings.model_copy(update={"set": tuple(general)}))
+    for cell in cells.cells:
+        finish(cell, cells)
+    main(cells.grid)
+    found = json.loads((settings.output / "grid.json").read_text(encoding="utf-8"))
+    assert list(found["forgot"]) == ["taught longer"]
+    assert "0.438 -> 0.500 (+14.3%, at most +10%)" in found["forgot"]["taught longer"]
+    assert "taught longer: forgetting gate FAILED" in capsys.readouterr().out

@@ -1,6 +1,7 @@
 """The portraits of a run whose hypotheses are there, and of any transcripts."""
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from harken.settings import PipelineSettings, TranscriptSettings
 from harken.stages import Stage
 from jobs.plan import Plan
 from jobs.portraits import draw_portraits, main, portray
+from tests.harken.report.document import Document
 from tests.llm_server import LlmServer
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -135,10 +137,62 @@ def test_any_transcripts_get_portraits(tmp_path: Path, capsys: pytest.CaptureFix
     rows = read_parquet(tmp_path / "run/portraits-calls.parquet")
     assert [row["id"] for row in rows] == ["c0", "c1", "c2"]
     assert [bool(row["suggestions"]) for row in rows] == [True, False, True]
-    assert "3 customers, 2 with suggestions" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "3 customers, 2 with suggestions" in printed
+    assert "portraits-calls.html" in printed
+    page = Document((tmp_path / "run/portraits-calls.html").read_text(encoding="utf-8"))
+    assert "戴妃包 ← 戴菲包, by its sound" in page.one("customers").text
+    assert "c2" in page.one("customers").text
+    assert "No references were given" in page.one("rates").text
     path.write_text(path.read_text(encoding="utf-8").replace("birkin 30", "kelly"), encoding="utf-8")
     again = read_parquet(portray(settings, path))
     assert dict(again[2]["portrait"]) == {"SERIES": ["kelly"]}
+
+
+def references(folder: Path, *rows: Row) -> Path:
+    path = folder / "said.jsonl"
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
+    return path
+
+
+def test_references_of_some_transcripts_tell_how_right_the_labels_are(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = transcripts(tmp_path, "女生，喜欢戴菲包，要红色", "喜欢老花", "想要birkin 30")
+    said = references(
+        tmp_path,
+        {"id": "c0", "text": "女生，喜欢戴妃包，不要红色"},
+        {"id": "c1", "text": "喜欢老花", "portrait": {"LINES": ["老花"], "STYLE": ["经典"]}},
+    )
+    main(alone(tmp_path), transcripts=str(path), references=str(said))
+    printed = capsys.readouterr().out
+    # 女士, 戴妃包 and 老花 are right, 红色 is wanted instead of refused, and nothing says 经典.
+    assert re.search(r"Label F1\W+0\.667", printed)
+    assert re.search(r"Label precision\W+0\.750", printed)
+    shown = Document((tmp_path / "run/portraits-calls.html").read_text(encoding="utf-8")).one("rates").text
+    assert "On 2 transcripts with a reference" in shown
+    assert "0.667" in shown
+    assert "STYLE" in shown
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ({"id": "c9", "text": "喜欢老花"}, r"calls\.jsonl has no transcript for the id: 'c9'"),
+        ({"id": "c0", "text": "喜欢老花", "portrait": {"LINES": ["老画"]}}, r"row c0, portrait: '老画'"),
+        ({"id": "c0"}, "'text'"),
+    ],
+)
+def test_broken_references_are_told(tmp_path: Path, row: Row, message: str) -> None:
+    path = transcripts(tmp_path, "喜欢老花")
+    with pytest.raises(HarkenError, match=message):
+        main(alone(tmp_path), transcripts=str(path), references=str(references(tmp_path, row)))
+
+
+def test_references_belong_to_transcripts(tmp_path: Path) -> None:
+    settings = load_config("configs/demo.yaml", [f"run.output={tmp_path}"], PipelineSettings)
+    with pytest.raises(HarkenError, match=r"--references.*--transcripts"):
+        main(settings, references="said.jsonl")
 
 
 @pytest.mark.parametrize(

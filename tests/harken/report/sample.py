@@ -21,7 +21,7 @@ from harken.report import (
     TrainingReport,
     Utterance,
 )
-from harken.report.data import CategoryF1, Customer, PortraitReport, SuggestedProduct
+from harken.report.data import CategoryF1, Customer, LabelMention, PortraitReport, SuggestedProduct
 from tests.harken.report.speech import speechlike
 
 
@@ -104,8 +104,7 @@ def sample() -> ReportData:
                 Customer(
                     "test-1",
                     "想要古驰，不要黑色",
-                    (Span(2, 4, "BRAND"), Span(7, 9, "COLOUR")),
-                    refused=("黑色",),
+                    (LabelMention("BRAND", "gucci", 2, 4), LabelMention("COLOUR", "黑色", 7, 9, refused=True)),
                     suggestions=(SuggestedProduct("HK-009", "gucci ophidia", 0.625, ("gucci",)),),
                 ),
                 Customer("test-2", "今天天气很好"),
