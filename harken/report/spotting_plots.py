@@ -105,7 +105,10 @@ def group_dots(
 
 
 def gate_curves(title: str, layers: Sequence[int], epochs: Sequence[Sequence[float]]) -> Markup | None:
-    """Each layer's probability after every epoch, counted from 0: of the layers that end highest, as many as there are colours."""
+    """Each layer's probability after every epoch, counted from 0.
+
+    Of the layers that end highest, as many as there are colours.
+    """
     if not epochs:
         return None
     shown = sorted(sorted(range(len(layers)), key=lambda place: -epochs[-1][place])[:COLOURS])
