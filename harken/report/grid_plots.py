@@ -59,16 +59,12 @@ def row_dots(measure: Measure, rows: Mapping[str, Interval | None], best: str | 
 
 
 def rate_curves(
-    title: str,
-    curves: Mapping[str, Sequence[tuple[float, Interval]]],
-    horizontal: str,
-    vertical: str,
-    linear: bool = False,
+    title: str, curves: Mapping[str, Sequence[tuple[float, Interval]]], horizontal: str, vertical: str
 ) -> Markup | None:
     """A rate over a setting or over epochs, a line for each name, with intervals where they are known.
 
     ``horizontal`` and ``vertical`` name the axes. Values that are far apart, such as learning rates, are drawn on a
-    logarithmic axis, which says so, unless it shall be ``linear``.
+    logarithmic axis, which says so.
     """
     curves = {
         name: drawn
@@ -85,7 +81,7 @@ def rate_curves(
         for part in ("value", "high")
     ]
     floor, top = 246.0, 26.0
-    decades = math.log10(max(values) / min(values)) if min(values) > 0 and not linear else 0.0
+    decades = math.log10(max(values) / min(values)) if min(values) > 0 else 0.0
     if decades >= _DECADES_OF_A_LINEAR_AXIS:
         scale = Scale(math.log10(min(values)), math.log10(max(values)), LEFT + _MARGIN, RIGHT - _MARGIN)
         places = {value: scale(math.log10(value)) for value in values}

@@ -248,12 +248,9 @@ def _training(variants: Found) -> Markup:
     for name, variant in variants.items():
         for seed, course in variant["training"].items():
             by_seed.setdefault(seed, {})[name] = [
-                (epoch["number"] + 1, {"value": epoch["f1"]}) for epoch in course["epochs"]
+                (epoch["number"], {"value": epoch["f1"]}) for epoch in course["epochs"]
             ]
-    plots = [
-        rate_curves(f"Validation F1, seed {seed}", curves, "epochs", "F1", linear=True)
-        for seed, curves in by_seed.items()
-    ]
+    plots = [rate_curves(f"Validation F1, seed {seed}", curves, "epoch", "F1") for seed, curves in by_seed.items()]
     shown = [plot for plot in plots if plot is not None]
     return section("training", "Validation", side_by_side(*shown) if shown else nothing("No training was recorded."))
 

@@ -105,15 +105,18 @@ def group_dots(
 
 
 def gate_curves(title: str, layers: Sequence[int], epochs: Sequence[Sequence[float]]) -> Markup | None:
-    """Each layer's probability after every epoch: of the layers that end highest, as many as there are colours."""
+    """Each layer's probability after every epoch, counted from 0.
+
+    Of the layers that end highest, as many as there are colours.
+    """
     if not epochs:
         return None
     shown = sorted(sorted(range(len(layers)), key=lambda place: -epochs[-1][place])[:COLOURS])
     curves: dict[str, list[tuple[float, Interval]]] = {
-        f"layer {layers[place]}": [(at, {"value": values[place]}) for at, values in enumerate(epochs, start=1)]
+        f"layer {layers[place]}": [(at, {"value": values[place]}) for at, values in enumerate(epochs)]
         for place in shown
     }
-    return rate_curves(title, curves, "epochs", "probability", linear=True)
+    return rate_curves(title, curves, "epoch", "probability")
 
 
 def series_of(names: Mapping[str, object]) -> dict[str, Series]:
