@@ -18,8 +18,9 @@ time.sleep(600)
 
 UNTIL_SAMPLED = """
 import os, sys, time
-before = os.path.getsize(sys.argv[1])
-while os.path.getsize(sys.argv[1]) == before:
+size = lambda: os.path.getsize(sys.argv[1]) if os.path.exists(sys.argv[1]) else 0
+before = size()
+while size() == before:
     time.sleep(0.02)
 """
 

@@ -15,6 +15,11 @@ from jobs.keywords import keyword_sets
 from tests.jobs.test_keywords import ROOT, tiny
 
 
+def assert_close(stored: torch.Tensor, computed: torch.Tensor) -> None:
+    # A batch's size may change the last bit, which float16 then rounds up or down.
+    assert torch.allclose(stored.float(), computed.float(), rtol=2e-3, atol=2e-3)
+
+
 def test_computed_frames_equal_stored_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     frames = {}
@@ -33,10 +38,10 @@ def test_computed_frames_equal_stored_ones(tmp_path: Path, monkeypatch: pytest.M
         frames[kind] = pickle.loads(pickle.dumps(data.frames([2, 4])))
         assert validation.utterances[0].frames.complete() == (kind == "stored")
     for name in data.utterance_files:
-        assert torch.equal(frames["stored"].utterance(name), frames["computed"].utterance(name))
+        assert_close(frames["stored"].utterance(name), frames["computed"].utterance(name))
     assert len(data.keyword_files) == 4
     for name in data.keyword_files:
-        assert torch.equal(frames["stored"].keyword(name), frames["computed"].keyword(name))
+        assert_close(frames["stored"].keyword(name), frames["computed"].keyword(name))
 
 
 def test_the_encoders_shape_is_known_without_its_weights() -> None:
