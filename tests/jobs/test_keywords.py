@@ -1,19 +1,21 @@
 """`jobs.keywords` on the embedded parts, small: prepared, trained, measured, and not done again."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
 from compression.encoder import read_encoder_shape
 from compression.sampler import PairSampler
-from compression.storage import load_spotter
+from compression.storage import SETTINGS_FILE, load_spotter
 from harken.config import load_config
 from harken.spotting_settings import SpottingSettings
 from jobs.keyword_data import read_set
+from jobs.keyword_evaluation import TrainedSpotter
 from jobs.keyword_inventory import read_terms
 from jobs.keyword_sets import KeywordSet
-from jobs.keywords import keyword_sets, main
+from jobs.keywords import keyword_sets, main, measure
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = ROOT / "configs" / "keywords.yaml"
@@ -118,3 +120,15 @@ def test_a_setting_changes_what_depends_on_it_alone(done: SpottingSettings) -> N
     assert words.stage == as_it_was["training"].utterances[0].stage
     assert names.stage != as_it_was["training"].utterances[1].stage
     assert slower["training"].inventory != as_it_was["training"].inventory
+
+
+def test_another_threshold_is_measured_anew(done: SpottingSettings, tmp_path: Path) -> None:
+    folder = done.run.output / "spotters" / "L"
+    shutil.copytree(folder, tmp_path / "L")
+    description = json.loads((folder / SETTINGS_FILE).read_text(encoding="utf-8"))
+    (tmp_path / "L" / SETTINGS_FILE).write_text(json.dumps(description | {"threshold": 1e6}), encoding="utf-8")
+    tests = {"words": sets(done)["words"]}
+    usual, deaf = (measure(done, {"L": TrainedSpotter(place)}, tests) for place in (folder, tmp_path / "L"))
+    recall = [found["variants"]["L"]["sets"]["words"]["rates"]["recall"]["value"] for found in (usual, deaf)]
+    assert recall[0] > 0
+    assert recall[1] == 0
