@@ -1,9 +1,9 @@
 """How well keywords are spotted and what a keyword costs, for every compression: ``python -m benchmarks.keywords``.
 
 The spotters of a folder (``baseline``, ``L``, ``LH``, ``LHF``, as `jobs.keywords` leaves them) on the test sets of a
-configuration: the same utterances, terms and recordings for all of them. Words and voices of the test sets are in no
-training or validation set; where the configuration says so, neither is the synthesizer. Sets are prepared once in the
-work folder and kept.
+configuration: the same utterances, terms and recordings for all of them. Words of the test sets are in no training or
+validation set, nor, in configs/keywords.yaml, are the voices of their utterances. Sets are prepared once in the run's
+output folder and kept.
 """
 
 import argparse
