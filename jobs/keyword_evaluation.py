@@ -53,7 +53,7 @@ def evaluate(
             "said": sum(pair.said for pair in pairs),
         }
     for variant, trained in spotters.items():
-        spotter = load_spotter(trained.folder, "cuda" if torch.cuda.is_available() else "cpu").narrowed()
+        spotter = load_spotter(trained.folder, "cuda" if torch.cuda.is_available() else "cpu")
         found["variants"][variant] = _variant(run, variant, spotter, trained, tests, judged)
     return found
 
@@ -69,6 +69,7 @@ def _variant(
     if spotter.threshold is None:
         raise HarkenError("spotter", str(trained.folder), "It has no threshold: train it with validation pairs.")
     precision: Precision = run.precision.get(variant, "float32")
+    trained_layers, spotter = spotter.settings.layers, spotter.narrowed()
     sets, seconds, scored, stored = {}, 0.0, 0, []
     for name, data in tests.items():
         pairs, terms = judged[name]
@@ -86,7 +87,7 @@ def _variant(
         "pairs_per_second": scored / seconds,
         "sets": sets,
         "training": {
-            str(seed): {"layers": epochs[-1].layers if epochs else [], "epochs": [asdict(epoch) for epoch in epochs]}
+            str(seed): {"layers": list(trained_layers), "epochs": [asdict(epoch) for epoch in epochs]}
             for seed, epochs in trained.histories.items()
         },
     }

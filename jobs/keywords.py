@@ -20,7 +20,7 @@ from rich.console import Console
 from compression.encoder import read_encoder_shape
 from compression.sampler import PairSampler
 from compression.storage import SETTINGS_FILE, WEIGHTS_FILE, load_spotter, read_tensors
-from compression.training import STATE_FILE, Epoch
+from compression.training import STATE_FILE, Epoch, Progress
 from harken.config import dump_yaml
 from harken.digests import file_digest
 from harken.errors import HarkenError
@@ -40,7 +40,7 @@ from jobs.keyword_sets import KeywordSet
 from jobs.progress import note
 
 # Raised by one when a stage's code changes what it arrives at.
-REVISIONS = {"spotter": 1, "evaluation": 1}
+REVISIONS = {"spotter": 1, "evaluation": 2}
 
 SPOTTERS, EVALUATION, REPORT = "spotters", "evaluation.json", "report.html"
 
@@ -175,10 +175,18 @@ def _history(folder: Path) -> list[Epoch]:
     return [Epoch(**epoch) for epoch in notes["progress"]["history"]]
 
 
+def _selected(history: list[Epoch]) -> list[int]:
+    best = Progress(history=history).best
+    return best.layers if best else []
+
+
 def _gate_notes(variants: Mapping[str, Any]) -> list[str]:
     if LAYER_SEARCH not in variants:
         return []
-    chosen = {seed: training["layers"] for seed, training in variants[LAYER_SEARCH]["training"].items()}
+    chosen = {
+        seed: _selected([Epoch(**epoch) for epoch in training["epochs"]])
+        for seed, training in variants[LAYER_SEARCH]["training"].items()
+    }
     told = "; ".join(f"seed {seed}: {', '.join(map(str, layers))}" for seed, layers in chosen.items())
     if len(chosen) < 2:
         return [f"The gate selected layers {told}; one seed does not show whether another would agree."]

@@ -36,7 +36,10 @@ def test_computed_frames_equal_stored_ones(tmp_path: Path, monkeypatch: pytest.M
         assert torch.equal(frames["stored"].utterance(name), frames["computed"].utterance(name))
     assert len(data.keyword_files) == 4
     for name in data.keyword_files:
-        assert torch.equal(frames["stored"].keyword(name), frames["computed"].keyword(name))
+        # Stored ones were encoded in a batch, whose padding may turn the last bit of a float16.
+        torch.testing.assert_close(
+            frames["stored"].keyword(name), frames["computed"].keyword(name), rtol=2e-3, atol=2e-3
+        )
 
 
 def test_the_encoders_shape_is_known_without_its_weights() -> None:
