@@ -1,6 +1,7 @@
 """`jobs.keywords` on the embedded parts, small: prepared, trained, measured, and not done again."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
