@@ -1,7 +1,6 @@
 """`jobs.keywords` on the embedded parts, small: prepared, trained, measured, and not done again."""
 
 import json
-import re
 import shutil
 from pathlib import Path
 
