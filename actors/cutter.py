@@ -12,7 +12,8 @@ class Cutter:
     """Rows ``{"id", "text", "audio", "units", "start", "end"}`` in, speech rows of the terms alone out.
 
     ``text`` is the term, ``audio`` and ``units`` are the utterance's, ``start`` and ``end`` the term's characters in
-    its text. A mention whose times do not fit the audio fails with the cause 'cut'.
+    its text. A mention whose times do not fit the audio fails with the cause 'cut', one without any sound with
+    the cause 'silent'.
     """
 
     def __call__(self, rows: list[Row]) -> list[Row]:
@@ -25,4 +26,6 @@ class Cutter:
             excerpt = cut_excerpt(wave, read_units(row["units"]), row["start"], row["end"])
         except HarkenError as failure:
             return blank | {"status": FAILED, "error": f"cut: {failure}"}
+        if not excerpt.wave.any():
+            return blank | {"status": FAILED, "error": "silent: there is no sound in the excerpt"}
         return blank | {"status": OK, "augmentation": "{}"} | encoded(excerpt.wave, max_seconds=float("inf"))

@@ -1,9 +1,9 @@
 """How well keywords are spotted and what a keyword costs, for every compression: ``python -m benchmarks.keywords``.
 
 The spotters of a folder (``baseline``, ``L``, ``LH``, ``LHF``, as `jobs.keywords` leaves them) on the test sets of a
-configuration: the same utterances, terms and recordings for all of them. Words and voices of the test sets are in no
-training or validation set; where the configuration says so, neither is the synthesizer. Sets are prepared once in the
-work folder and kept.
+configuration: the same utterances, terms and recordings for all of them. Words of the test sets are in no training or
+validation set, nor, in configs/keywords.yaml, are the voices of their utterances. Sets are prepared once in the run's
+output folder and kept.
 """
 
 import argparse
@@ -12,12 +12,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rich.table import Table
-
 from benchmarks.results import add_output_arguments, deliver, target
 from compression.encoder import read_encoder_shape
 from harken.config import load_config
 from harken.errors import HarkenError
+from harken.report.spotting_console import spotting_tables
 from harken.spotter_settings import Variant
 from harken.spotting_settings import SpottingSettings
 from jobs.keyword_data import read_set
@@ -52,30 +51,6 @@ def figures(found: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def tables(measured: Mapping[str, Any]) -> list[Table]:
-    """The figures for a reader."""
-    made = []
-    for name, size in measured["sets"].items():
-        said = f"{size['said']} of {size['pairs']} pairs said"
-        title = f"{name}: {size['utterances']} utterances, {size['terms']} terms, {said}"
-        table = Table("variant", "layers", "F1", "F1@1", "mAP", "bytes", "paper's bytes", "pairs/s", title=title)
-        for variant, found in measured["variants"].items():
-            rates = found["sets"][name]
-            f1 = rates["f1"]
-            table.add_row(
-                variant,
-                ", ".join(map(str, found["layers"])),
-                f"{f1['value']:.3f} [{f1['low']:.3f}, {f1['high']:.3f}]",
-                f"{rates['f1_at_1']['value']:.3f}",
-                f"{rates['mean_average_precision']['value']:.3f}",
-                f"{found['bytes_per_keyword']:,.0f}",
-                f"{found['padded_bytes_per_keyword']:,}",
-                f"{found['pairs_per_second']:,.0f}",
-            )
-        made.append(table)
-    return made
-
-
 def measure(run: SpottingSettings, folder: Path) -> dict[str, Any]:
     """Prepare the test sets and judge the folder's spotters on them.
 
@@ -105,7 +80,7 @@ def main() -> None:
     options = arguments.parse_args()
     run = load_config(options.config, options.overrides, SpottingSettings)
     measured = measure(run, options.spotters or run.run.output / SPOTTERS)
-    deliver("keywords", measured, tables(measured), options)
+    deliver("keywords", measured, spotting_tables(measured["sets"], measured["variants"]), options)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,8 @@
 import difflib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from types import UnionType
+from typing import Annotated, Any, TypeVar, get_args
 
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
@@ -26,6 +27,10 @@ class Section(BaseModel):
     """A frozen group of settings; a key it does not know is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+    def differs(self, option: str) -> bool:
+        """Whether an option has another value than its default; the resolved configuration names all, used or not."""
+        return bool(getattr(self, option) != type(self).model_fields[option].default)
 
 
 Settings = TypeVar("Settings", bound=BaseModel)
@@ -114,10 +119,17 @@ def _explain(failure: ValidationError, schema: type[BaseModel], source: str) -> 
 
 
 def _known_keys(schema: type[BaseModel], location: list[str]) -> list[str]:
-    known: type[BaseModel] = schema
+    known: Any = schema
     for name in location:
-        field = known.model_fields.get(name)
-        annotation = field.annotation if field else None
-        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-            known = annotation
-    return list(known.model_fields)
+        if _is_section(known):
+            field = known.model_fields.get(name)
+            known = field.annotation if field else None
+        else:
+            # Of a mapping the values, of a sequence the members: what a name or a number in the key leads to.
+            known = next(reversed([part for part in get_args(known) if part is not ...]), None)
+        known = next(filter(_is_section, get_args(known)), known) if isinstance(known, UnionType) else known
+    return list(known.model_fields) if _is_section(known) else []
+
+
+def _is_section(annotation: object) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)

@@ -80,7 +80,7 @@ class OpenAISpeechSettings(ServedModelSettings):
 
     @model_validator(mode="after")
     def _every_option_has_an_effect(self) -> "OpenAISpeechSettings":
-        if "pcm_sample_rate" in self.model_fields_set and self.format != "pcm":
+        if self.differs("pcm_sample_rate") and self.format != "pcm":
             raise ValueError(f"pcm_sample_rate has no effect with format {self.format}")
         if self.accent_instruction is not None and "{accent}" not in self.accent_instruction:
             raise ValueError("accent_instruction must hold {accent}")
@@ -112,7 +112,7 @@ class CommandSpeechSettings(ServedModelSettings):
 
     @model_validator(mode="after")
     def _every_option_has_an_effect(self) -> "CommandSpeechSettings":
-        if "rate_scale" in self.model_fields_set and "rate" not in placeholders(self.command):
+        if self.differs("rate_scale") and "rate" not in placeholders(self.command):
             raise ValueError("rate_scale has no effect: the command does not use {rate}")
         return self
 

@@ -3,9 +3,10 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, NonNegativeInt, PositiveInt, field_validator, model_validator
+from pydantic import Field, NonNegativeInt, PositiveInt, ValidationError, field_validator, model_validator
 
 from harken.config import Fraction, Section
+from harken.errors import HarkenError
 from harken.inventory_settings import InventorySettings
 from harken.sampler_settings import SamplerSettings
 from harken.settings import ClusterSettings, RunSettings
@@ -24,6 +25,8 @@ from harken.spotter_settings import (
 
 Layout = Literal["manifest", "mls", "aishell", "acl6060"]
 LAYER_SEARCH: Variant = "L"
+CUT_RECORDINGS = "cuts"
+"""What natural recordings are called among those of the engines."""
 
 
 class SequenceSettings(Section):
@@ -67,7 +70,7 @@ class CorpusSettings(Section):
             if self.speech is None:
                 raise ValueError("sequences need speech: name the engine that speaks them")
             for option in ("layout", "split", "limit"):
-                if option in self.model_fields_set:
+                if self.differs(option):
                     raise ValueError(f"{option} has no effect on sequences: leave it out")
         elif self.layout == "manifest" and self.split is not None:
             raise ValueError("split has no effect on a manifest: leave it out")
@@ -108,6 +111,13 @@ class SetSettings(Section):
             if not name.replace("-", "").replace("_", "").isalnum():
                 raise ValueError(f"the name {name!r} stands in folders: use letters, digits, - and _")
         return named
+
+    @field_validator("engines")
+    @classmethod
+    def _cuts_are_no_engine(cls, engines: dict[str, EngineSettings]) -> dict[str, EngineSettings]:
+        if CUT_RECORDINGS in engines:
+            raise ValueError(f"the name {CUT_RECORDINGS!r} is that of natural recordings: give the engine another")
+        return engines
 
 
 class SetsSettings(Section):
@@ -168,6 +178,25 @@ class SpottingSettings(Section):
         if self.layers is not None and not compressed:
             raise ValueError("layers has no effect without LH or LHF")
         return self
+
+    @model_validator(mode="after")
+    def _one_seed(self) -> "SpottingSettings":
+        if self.train.seed:
+            raise ValueError("train.seed has no effect: run.seed is the seed, and gate_seeds are those of L")
+        return self
+
+    def check(self, encoder: EncoderShape) -> None:
+        """Refuse what does not fit an encoder, before anything is computed.
+
+        Raises:
+            HarkenError: layers that it does not have or that do not ascend, seconds beyond its window.
+        """
+        for variant in self.variants:
+            try:
+                self.spotter(variant, encoder, self.layers if variant in ("LH", "LHF") else None)
+            except ValidationError as failure:
+                remedy = f"{failure.errors()[0]['msg'].removeprefix('Value error, ')}."
+                raise HarkenError(f"settings of {variant} for the model", self.model, remedy) from None
 
     def stored_layers(self, encoder: EncoderShape) -> tuple[int, ...]:
         """The encoder layers whose frames are needed: all, unless those of LH and LHF are named and alone in use."""

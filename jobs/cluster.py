@@ -3,6 +3,7 @@
 import logging
 import os
 import secrets
+import socket
 
 import ray
 from ray.data import DataContext
@@ -12,6 +13,7 @@ from harken.settings import ClusterSettings
 
 # Ray Data keeps slots for its own operators; with exactly two logical CPUs a pool of two actors can starve.
 LOGICAL_CPUS = 8
+_SECONDS_TO_ANSWER = 10.0
 
 
 def connect(settings: ClusterSettings) -> None:
@@ -25,8 +27,9 @@ def connect(settings: ClusterSettings) -> None:
     address = settings.address or os.environ.get("RAY_ADDRESS")
     if address:
         try:
+            _knock(address)
             ray.init(address=address, logging_level=logging.WARNING)
-        except (ConnectionError, ValueError, RuntimeError) as failure:
+        except (OSError, ValueError, RuntimeError) as failure:
             raise HarkenError("cluster.address", address, f"No Ray cluster answers there: {failure}") from None
     else:
         # Ray guards a local cluster with a token; one of our own keeps it out of the user's ~/.ray, where it
@@ -36,6 +39,13 @@ def connect(settings: ClusterSettings) -> None:
         cpus = settings.cpus or max(LOGICAL_CPUS, os.cpu_count() or 1)
         ray.init(address="local", num_cpus=cpus, include_dashboard=False, logging_level=logging.ERROR)
     _quiet()
+
+
+def _knock(address: str) -> None:
+    """Raise OSError where nothing listens at a host and port: Ray itself would try for minutes."""
+    host, _, port = address.rpartition("://")[2].rpartition(":")
+    if host and port.isdigit():
+        socket.create_connection((host.strip("[]"), int(port)), _SECONDS_TO_ANSWER).close()
 
 
 def _quiet() -> None:

@@ -12,15 +12,17 @@ from torch import Tensor
 from compression.frame_encoder import EncodedFrames
 from compression.frame_store import StoredFrames
 from compression.inventory import Cut, Inventory, Term, Utterance
-from compression.pairs import FrameSource
+from compression.pairs import FrameSource, Pair
+from compression.sampler import all_pairs
+from harken.errors import HarkenError
 from harken.inventory import InventoryTerm
 from harken.model_folder import locate_model
 from harken.records import OK, read_parquet
-from harken.spotting_settings import SpottingSettings
+from harken.spotting_settings import CUT_RECORDINGS, SpottingSettings
 from harken.stages import Stage
 from harken.whisper import load_whisper
-from jobs.keyword_inventory import read_terms, voice
-from jobs.keyword_sets import CUT_RECORDINGS, CUTS, FRAMES, MENTIONS, TERMS, KeywordSet
+from jobs.keyword_inventory import heard, read_terms, voice
+from jobs.keyword_sets import CUTS, FRAMES, MENTIONS, TERMS, KeywordSet
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,19 @@ class SetData:
             keyword_files=self.keyword_files | other.keyword_files,
             utterance_files=self.utterance_files | other.utterance_files,
         )
+
+
+def judged_pairs(name: str, data: SetData, seed: int) -> tuple[list[Pair], list[str]]:
+    """`compression.sampler.all_pairs` of the set of this name.
+
+    Raises:
+        HarkenError: in no pair the term is said, so that F1 is undefined.
+    """
+    pairs, terms = all_pairs(data.utterances, data.inventory, seed=seed)
+    if not any(pair.said for pair in pairs):
+        remedy = "No term that is said has a recording: the stages above count the failures by cause."
+        raise HarkenError(f"pairs of {name}", len(pairs), remedy)
+    return pairs, terms
 
 
 class ComputedFrames:
@@ -92,7 +107,11 @@ class ComputedFrames:
 
 
 def read_set(keyword_set: KeywordSet) -> SetData:
-    """Read a set whose stages are complete; recordings and utterances that failed are not in it."""
+    """Read a set whose stages are complete; recordings and utterances that failed are not in it.
+
+    Raises:
+        HarkenError: all of them failed.
+    """
     stored = keyword_set.run.frames == "stored"
     utterance_files: dict[str, Path] = {}
     for corpus in keyword_set.utterances:
@@ -100,8 +119,12 @@ def read_set(keyword_set: KeywordSet) -> SetData:
     keyword_files: dict[str, Path] = {}
     longest = keyword_set.run.verifier.keyword_seconds
     for name, speech in keyword_set.recordings().items():
-        frames = keyword_set.frames(name, speech)
+        frames = keyword_set.keyword_frames(name, speech)
         keyword_files |= _frame_files(frames) if stored else _speech_files(speech, longest)
+    for kind, files in (("utterances", utterance_files), ("recordings of terms", keyword_files)):
+        if not files:
+            remedy = "None can be used: the stages above count the failures by cause, such as 'too long'."
+            raise HarkenError(kind, keyword_set.name, remedy)
     utterances, texts = _utterances(keyword_set, utterance_files)
     return SetData(
         keyword_set.run,
@@ -162,7 +185,7 @@ def _utterances(keyword_set: KeywordSet, recorded: dict[str, Path]) -> tuple[lis
         (held if mention["inside"] else said)[mention["utterance"]].add(mention["term"])
     utterances, texts = [], {}
     for corpus in keyword_set.utterances:
-        rows = [row for row in corpus.stage.rows(["id", "text"]) if row["id"] in recorded]
+        rows = [row for row in heard(corpus) if row["id"] in recorded]
         units = read_units([row["text"] for row in rows], voice(corpus.settings.language))
         for row, sounds in zip(rows, units, strict=True):
             name = row["id"]

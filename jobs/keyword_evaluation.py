@@ -9,7 +9,6 @@ import numpy as np
 import torch
 
 from compression.embeddings import padded_bytes_per_keyword
-from compression.sampler import all_pairs
 from compression.scoring import score_pairs
 from compression.spotter import Spotter
 from compression.storage import load_spotter
@@ -19,7 +18,7 @@ from harken.metrics.spotting import Judgements, precision_recall, rates_by, spot
 from harken.spotter_settings import Precision, Variant
 from harken.spotting_settings import SpottingSettings
 from harken.text import is_han
-from jobs.keyword_data import SetData
+from jobs.keyword_data import SetData, judged_pairs
 from jobs.progress import note
 
 # Terms of letters are grouped by these lengths.
@@ -44,7 +43,7 @@ def evaluate(
     Raises:
         HarkenError: a spotter without a threshold, or a set in which no term is said.
     """
-    judged = {name: all_pairs(data.utterances, data.inventory, seed=run.run.seed) for name, data in tests.items()}
+    judged = {name: judged_pairs(name, data, run.run.seed) for name, data in tests.items()}
     found: dict[str, Any] = {"title": f"Keyword spotting with {run.model}", "notes": [], "sets": {}, "variants": {}}
     for name, (pairs, terms) in judged.items():
         found["sets"][name] = {
@@ -54,7 +53,7 @@ def evaluate(
             "said": sum(pair.said for pair in pairs),
         }
     for variant, trained in spotters.items():
-        spotter = load_spotter(trained.folder, "cuda" if torch.cuda.is_available() else "cpu").narrowed()
+        spotter = load_spotter(trained.folder, "cuda" if torch.cuda.is_available() else "cpu")
         found["variants"][variant] = _variant(run, variant, spotter, trained, tests, judged)
     return found
 
@@ -70,6 +69,7 @@ def _variant(
     if spotter.threshold is None:
         raise HarkenError("spotter", str(trained.folder), "It has no threshold: train it with validation pairs.")
     precision: Precision = run.precision.get(variant, "float32")
+    trained_layers, spotter = spotter.settings.layers, spotter.narrowed()
     sets, seconds, scored, stored = {}, 0.0, 0, []
     for name, data in tests.items():
         pairs, terms = judged[name]
@@ -87,7 +87,7 @@ def _variant(
         "pairs_per_second": scored / seconds,
         "sets": sets,
         "training": {
-            str(seed): {"layers": epochs[-1].layers if epochs else [], "epochs": [asdict(epoch) for epoch in epochs]}
+            str(seed): {"layers": list(trained_layers), "epochs": [asdict(epoch) for epoch in epochs]}
             for seed, epochs in trained.histories.items()
         },
     }

@@ -17,6 +17,7 @@ import pyarrow as pa
 from harken.config import dump_yaml
 from harken.errors import HarkenError
 from harken.inventory import InventoryTerm, all_mentions, content_words, term_matchers, without
+from harken.keywords import matched_form
 from harken.records import OK, Row, fingerprint, generator, read_parquet, write_parquet
 from harken.word_sequences import vocabulary
 from jobs.flow import exclusive
@@ -45,7 +46,7 @@ def take_inventory(keyword_set: KeywordSet) -> dict[str, Any]:
     """Bring the inventory of a set to completion, its utterances being there; returns its record.
 
     Raises:
-        HarkenError: no utterance could be spoken or read, or no term remains.
+        HarkenError: no utterance could be spoken or read, no term remains, or none is said.
     """
     stage = keyword_set.inventory
     if stage.complete():
@@ -55,11 +56,14 @@ def take_inventory(keyword_set: KeywordSet) -> dict[str, Any]:
     with exclusive(stage):
         stage.begin(dump_yaml(keyword_set.run))
         began = time.monotonic()
-        utterances = [row for corpus in keyword_set.utterances for row in _heard(corpus)]
+        utterances = [row for corpus in keyword_set.utterances for row in heard(corpus)]
         if not utterances:
             raise HarkenError("utterances", keyword_set.name, "None could be spoken or read: see the failures above.")
         terms = _terms(keyword_set, utterances)
         mentions = _mentions(utterances, terms)
+        if all(mention["inside"] for mention in mentions):
+            remedy = f"None of {len(utterances)} utterances says one: F1 needs a said one, see inventory and corpora."
+            raise HarkenError(f"terms of {keyword_set.name}", len(terms), remedy)
         spoken = {name: _to_be_spoken(keyword_set, name, terms) for name in keyword_set.settings.engines}
         cuts = _to_be_cut(keyword_set, utterances, mentions)
         write_parquet(stage.directory / TERMS, _with_phonemes(terms), TERM_SCHEMA)
@@ -90,8 +94,8 @@ def read_terms(keyword_set: KeywordSet) -> list[InventoryTerm]:
     return [InventoryTerm(row["term"], row["language"], row["count"]) for row in rows]
 
 
-def _heard(corpus: Utterances) -> list[Row]:
-    """``{"id", "text", "language"[, "units"]}`` of the utterances whose audio is there."""
+def heard(corpus: Utterances) -> list[Row]:
+    """``{"id", "text", "language"[, "units"]}`` of the utterances whose audio is there and fits the text."""
     language = corpus.settings.language
     rows = [
         {"id": row["id"], "text": row["text"], "language": language}
@@ -117,15 +121,40 @@ def _terms(keyword_set: KeywordSet, utterances: Sequence[Row]) -> list[Inventory
             found |= {InventoryTerm(word, language, 0) for word in vocabulary(sequences, seed)}
     for language, spoken in texts.items():
         found |= {replace(term, count=0) for term in content_words(spoken, language, settings.inventory)}
-    # What is written alike in two languages has no one pronunciation.
-    languages = Counter(term.term for term in found)
     unheard = without(found, [term for other in keyword_set.earlier for term in read_terms(other)])
-    terms = [term for term in unheard if languages[term.term] == 1 and _is_spoken(keyword_set, term)]
+    pronounced = _of_one_language(unheard, utterances)
+    terms = [term for term in pronounced if _is_spoken(keyword_set, term)]
+    left_out = {
+        "in an earlier set": len(found) - len(unheard),
+        "in two languages": len(unheard) - len(pronounced),
+        "in a language that no engine speaks": len(pronounced) - len(terms),
+    }
+    told = ", ".join(f"{count} {why}" for why, count in left_out.items() if count)
     if not terms:
-        remedy = "No term remains that is not in an earlier set and that an engine speaks: see inventory and engines."
+        remedy = f"No term remains ({told} left out): see inventory, engines and heard_terms."
         raise HarkenError("keyword inventory", keyword_set.name, remedy)
+    if told:
+        note(f"inventory-{keyword_set.name}: terms left out: {told}")
     counts = Counter(mention["term"] for mention in _mentions(utterances, terms))
     return sorted(replace(term, count=counts[term.term]) for term in terms)
+
+
+def _of_one_language(terms: Sequence[InventoryTerm], utterances: Sequence[Row]) -> list[InventoryTerm]:
+    """The terms without those that are written alike in two languages: they have no one pronunciation.
+
+    A term of a glossary, which is given for all languages of the set, is of the one in which it is said.
+    """
+    languages: dict[str, set[str]] = defaultdict(set)
+    for term in terms:
+        languages[matched_form(term.term)].add(term.language)
+    shared = [term for term in terms if len(languages[matched_form(term.term)]) > 1]
+    said: dict[str, set[str]] = defaultdict(set)
+    for mentions in all_mentions(utterances, term_matchers(shared)):
+        for mention in mentions:
+            said[matched_form(mention.term)].add(mention.category)
+    return [
+        term for term in terms if len(languages[form := matched_form(term.term)]) == 1 or said[form] == {term.language}
+    ]
 
 
 def _is_spoken(keyword_set: KeywordSet, term: InventoryTerm) -> bool:

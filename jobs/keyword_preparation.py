@@ -49,7 +49,7 @@ def prepare(keyword_set: KeywordSet) -> None:
     for corpus in keyword_set.utterances:
         _encode(run, corpus.stage, corpus.frames, "utterance", layers, seconds)
     for name, speech in keyword_set.recordings().items():
-        _encode(run, speech, keyword_set.frames(name, speech), "keyword", layers, run.verifier.keyword_seconds)
+        _encode(run, speech, keyword_set.keyword_frames(name, speech), "keyword", layers, run.verifier.keyword_seconds)
 
 
 def prepare_inventory(keyword_set: KeywordSet) -> None:

@@ -16,17 +16,17 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from pydantic import BaseModel
-
 from harken.corpora.loading import load_corpus
 from harken.digests import file_digest, model_digest
+from harken.errors import HarkenError
 from harken.records import Row, fingerprint, read_parquet
 from harken.sources import Selection
+from harken.speech_settings import SpeechSettings
 from harken.spotter_settings import EncoderShape
-from harken.spotting_settings import CorpusSettings, SetSettings, SpottingSettings
+from harken.spotting_settings import CUT_RECORDINGS, CorpusSettings, SetSettings, SpottingSettings
 from harken.stages import Stage
-from harken.word_sequences import sequence_rows
-from jobs.plan import HOW_A_BACKEND_IS_REACHED, WHERE_AND_HOW_FAST
+from harken.word_sequences import sequence_rows, vocabulary
+from jobs.plan import HOW_A_BACKEND_IS_REACHED, WHERE_AND_HOW_FAST, speech_files
 from jobs.progress import note
 
 # Raised by one when a stage's code changes what its rows hold, so that old outputs are not mistaken for new ones.
@@ -34,8 +34,8 @@ REVISIONS = {"utterances": 1, "units": 1, "inventory": 1, "terms": 1, "cuts": 1,
 
 # Files of an inventory, beside its marker.
 ROWS, TERMS, MENTIONS, SPOKEN, CUTS = "rows.parquet", "terms.parquet", "mentions.parquet", "spoken", "cuts.parquet"
-# The folder of the frames, beside the parts that say which file holds what; the name of the cuts among recordings.
-FRAMES, CUT_RECORDINGS = "frames", "cuts"
+# The folder of the frames, beside the parts that say which file holds what.
+FRAMES = "frames"
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class KeywordSet:
         earlier: the sets whose terms this one must not hold, unless its settings allow it.
 
     Raises:
-        HarkenError: a corpus that is missing or broken.
+        HarkenError: later, a corpus that is missing or broken, or texts that nobody speaks.
     """
 
     def __init__(
@@ -100,22 +100,36 @@ class KeywordSet:
         self.name, self.settings, self.run, self.encoder = name, settings, run, encoder
         self.earlier: tuple[KeywordSet, ...] = () if settings.heard_terms else tuple(earlier)
 
+    def check(self) -> None:
+        """Look at all inputs, so that what is missing is known before anything is computed.
+
+        Raises:
+            HarkenError: a corpus, a glossary, a voice to be imitated or noise that is missing or broken.
+        """
+        for engine in self.settings.engines.values():
+            speech_files(engine.speech, engine.speech.voices)
+        # To name its folder every corpus and glossary is read.
+        _ = self.inventory
+
     @cached_property
     def utterances(self) -> list[Utterances]:
         return [self._utterances(name, corpus) for name, corpus in self.settings.corpora.items()]
 
     @cached_property
     def inventory(self) -> Stage:
-        settings = self.settings.inventory
+        settings, seed = self.settings.inventory, self.run.run.seed
+        sequences = [corpus.settings.sequences for corpus in self.utterances]
         content = {
             "inventory": settings.model_dump(mode="json", exclude={"given"}),
             "given": file_digest(settings.given) if settings.given else None,
+            # Words that no sequence has come to are terms all the same.
+            "vocabularies": [fingerprint(vocabulary(words, seed)) for words in sequences if words is not None],
             "engines": {name: (engine.languages, engine.recordings) for name, engine in self.settings.engines.items()},
             "cuts": self.settings.cuts,
         }
         heard = [(corpus.units or corpus.stage).fingerprint for corpus in self.utterances]
         before = [other.inventory.fingerprint for other in self.earlier]
-        return self._stage("inventory", self.name, 0, content, heard, before, self.run.run.seed)
+        return self._stage("inventory", self.name, 0, content, heard, before, seed)
 
     def spoken(self, engine: str) -> tuple[Stage, Selection] | None:
         """The terms that an engine speaks, or None when it speaks none of them."""
@@ -149,19 +163,16 @@ class KeywordSet:
     def content(self) -> list[str]:
         """The fingerprints of what a trainer or a judge reads, once the inventory is there."""
         frames = [corpus.frames for corpus in self.utterances]
-        frames += [self.frames(name, speech) for name, speech in self.recordings().items()]
+        frames += [self.keyword_frames(name, speech) for name, speech in self.recordings().items()]
         return [self.inventory.fingerprint, *(stage.fingerprint for stage in frames)]
 
-    def frames(self, name: str, speech: Stage) -> Stage:
-        """The encoder states of a stage's audio."""
-        layers, enrolment = self.run.stored_layers(self.encoder), self.run.enrolment.model_dump(mode="json")
-        content = (
-            speech.fingerprint,
-            model_digest(self.run.model),
-            layers,
-            enrolment,
-            self.run.verifier.keyword_seconds,
-        )
+    def keyword_frames(self, name: str, speech: Stage) -> Stage:
+        """The encoder states of recordings of terms, which are trimmed, padded and not too long."""
+        return self._frames(name, speech, self.run.enrolment.model_dump(mode="json"), self.run.verifier.keyword_seconds)
+
+    def _frames(self, name: str, speech: Stage, *how: object) -> Stage:
+        layers = self.run.stored_layers(self.encoder)
+        content = (speech.fingerprint, model_digest(self.run.model), layers, *how)
         return self._stage("frames", f"{self.name}-{name}", speech.shards, content)
 
     def _utterances(self, name: str, corpus: CorpusSettings) -> Utterances:
@@ -181,6 +192,10 @@ class KeywordSet:
             rows = found.rows
             if found.without_audio:
                 note(f"{self.name}, {name}: {found.without_audio} transcripts have no recording and are left out")
+            unspoken = [row["id"] for row in rows if not row["audio_path"]]
+            if unspoken and corpus.speech is None:
+                remedy = f"{len(unspoken)} texts have no recording: give the corpus speech, an engine that speaks them."
+                raise HarkenError(f"utterances of {self.name}, {name}", unspoken[0], remedy)
         # Two corpora may name their utterances alike, and each has voices of its own.
         rows = [row | {"id": fingerprint("utterance", self.name, name, row["id"])} for row in rows]
         content = corpus.model_dump(mode="json", exclude={"speech", "path"})
@@ -192,7 +207,7 @@ class KeywordSet:
         if self.settings.cuts:
             units = self._stage("units", where, stage.shards, stage.fingerprint, model_digest(self.run.model))
         source = Selection((stage.directory / ROWS).absolute(), self._rows_per_shard)
-        return Utterances(name, corpus, rows, stage, source, units, self.frames(name, stage))
+        return Utterances(name, corpus, rows, stage, source, units, self._frames(name, stage))
 
     @property
     def _rows_per_shard(self) -> int:
@@ -206,9 +221,11 @@ class KeywordSet:
         return Stage.under(self.run.run.output, f"{kind}-{name}", digest, shards)
 
 
-def speech_content(speech: BaseModel) -> Mapping[str, object]:
-    """The settings of an engine that decide what is heard."""
-    return _without(speech.model_dump(mode="json"), WHERE_AND_HOW_FAST | HOW_A_BACKEND_IS_REACHED)
+def speech_content(speech: SpeechSettings) -> list[object]:
+    """The settings and files of an engine that decide what is heard."""
+    settings = speech.model_dump(mode="json", exclude={"voices"})
+    content = _without(settings, WHERE_AND_HOW_FAST | HOW_A_BACKEND_IS_REACHED)
+    return [content, speech.voices.deciding(), speech_files(speech, speech.voices)]
 
 
 def _without(tree: Mapping[str, object], names: set[str]) -> dict[str, object]:

@@ -11,31 +11,36 @@ import shutil
 import sys
 import time
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
+
 from compression.encoder import read_encoder_shape
-from compression.sampler import PairSampler, all_pairs
-from compression.storage import WEIGHTS_FILE, load_spotter, read_tensors
-from compression.training import STATE_FILE, Epoch
+from compression.sampler import PairSampler
+from compression.storage import SETTINGS_FILE, WEIGHTS_FILE, load_spotter, read_tensors
+from compression.training import STATE_FILE, Epoch, Progress
 from harken.config import dump_yaml
 from harken.digests import file_digest
+from harken.errors import HarkenError
 from harken.provenance import provenance
 from harken.records import fingerprint, generator, write_json, write_text
 from harken.report.spotting import render_spotting
+from harken.report.spotting_console import print_spotting
 from harken.spotter_settings import EncoderShape, Variant
 from harken.spotting_settings import LAYER_SEARCH, SpottingSettings
 from harken.stages import Stage
 from jobs.cli import run_job
 from jobs.flow import exclusive
-from jobs.keyword_data import SetData, read_set
+from jobs.keyword_data import SetData, judged_pairs, read_set
 from jobs.keyword_evaluation import TrainedSpotter, evaluate
 from jobs.keyword_preparation import prepare
 from jobs.keyword_sets import KeywordSet
 from jobs.progress import note
 
 # Raised by one when a stage's code changes what it arrives at.
-REVISIONS = {"spotter": 1, "evaluation": 1}
+REVISIONS = {"spotter": 1, "evaluation": 2}
 
 SPOTTERS, EVALUATION, REPORT = "spotters", "evaluation.json", "report.html"
 
@@ -106,7 +111,7 @@ class Training:
         return self._data
 
     def _validation_pairs(self, data: SetData) -> list[Any]:
-        pairs, _ = all_pairs(data.utterances, data.inventory, seed=self.run.run.seed)
+        pairs, _ = judged_pairs("validation", data, self.run.run.seed)
         if len(pairs) <= self.run.validation_pairs:
             return pairs
         # Every utterance or none: F1 is about whole utterances.
@@ -114,7 +119,11 @@ class Training:
         share = self.run.validation_pairs / len(pairs)
         draw = generator("validation", self.run.run.seed)
         kept = set(draw.sample(names, max(1, int(share * len(names)))))
-        return [pair for pair in pairs if pair.utterance in kept]
+        drawn = [pair for pair in pairs if pair.utterance in kept]
+        if not any(pair.said for pair in drawn):
+            remedy = f"In none of the {len(drawn)} pairs drawn a term is said: raise it."
+            raise HarkenError("validation_pairs", self.run.validation_pairs, remedy)
+        return drawn
 
 
 def train_variants(
@@ -134,11 +143,11 @@ def measure(
     run: SpottingSettings, spotters: Mapping[Variant, TrainedSpotter], tests: Mapping[str, KeywordSet]
 ) -> dict[str, Any]:
     """Measure the spotters on the test sets, or read what was measured; see `harken.report.spotting`."""
-    weights = {variant: file_digest(trained.folder / WEIGHTS_FILE) for variant, trained in spotters.items()}
+    trained = {variant: _trained(run, variant, spotter) for variant, spotter in spotters.items()}
     content = {name: part.content() for name, part in tests.items()}
-    how = (run.precision, run.bootstrap_samples, run.run.seed)
+    how = (run.bootstrap_samples, run.run.seed)
     stage = Stage.under(
-        run.run.output, "evaluation", fingerprint("evaluation", REVISIONS["evaluation"], weights, content, how), 0
+        run.run.output, "evaluation", fingerprint("evaluation", REVISIONS["evaluation"], trained, content, how), 0
     )
     if stage.complete():
         note(f"{stage.name}: skipped, it is there")
@@ -154,15 +163,30 @@ def measure(
     return found
 
 
+def _trained(run: SpottingSettings, variant: Variant, spotter: TrainedSpotter) -> list[object]:
+    """What an evaluation tells of a spotter: its threshold and weights, how it is stored, how its trainings went."""
+    files = [file_digest(spotter.folder / name) for name in (SETTINGS_FILE, WEIGHTS_FILE)]
+    histories = {str(seed): [asdict(epoch) for epoch in epochs] for seed, epochs in spotter.histories.items()}
+    return [files, run.precision.get(variant), histories]
+
+
 def _history(folder: Path) -> list[Epoch]:
     _, notes = read_tensors(folder / STATE_FILE)
     return [Epoch(**epoch) for epoch in notes["progress"]["history"]]
 
 
+def _selected(history: list[Epoch]) -> list[int]:
+    best = Progress(history=history).best
+    return best.layers if best else []
+
+
 def _gate_notes(variants: Mapping[str, Any]) -> list[str]:
     if LAYER_SEARCH not in variants:
         return []
-    chosen = {seed: training["layers"] for seed, training in variants[LAYER_SEARCH]["training"].items()}
+    chosen = {
+        seed: _selected([Epoch(**epoch) for epoch in training["epochs"]])
+        for seed, training in variants[LAYER_SEARCH]["training"].items()
+    }
     told = "; ".join(f"seed {seed}: {', '.join(map(str, layers))}" for seed, layers in chosen.items())
     if len(chosen) < 2:
         return [f"The gate selected layers {told}; one seed does not show whether another would agree."]
@@ -171,9 +195,18 @@ def _gate_notes(variants: Mapping[str, Any]) -> list[str]:
 
 
 def main(run: SpottingSettings, prepare_only: bool = False) -> None:
-    """Prepare, train, measure."""
-    training, validation, tests = keyword_sets(run, read_encoder_shape(run.model))
-    for part in (training, validation, *tests.values()):
+    """Prepare, train, measure.
+
+    Raises:
+        HarkenError: settings that do not fit the model, and whatever a stage finds.
+    """
+    encoder = read_encoder_shape(run.model)
+    run.check(encoder)
+    training, validation, tests = keyword_sets(run, encoder)
+    parts = (training, validation, *tests.values())
+    for part in parts:
+        part.check()
+    for part in parts:
         prepare(part)
     if prepare_only:
         return
@@ -186,6 +219,7 @@ def main(run: SpottingSettings, prepare_only: bool = False) -> None:
     found = measure(run, spotters, tests) | {"config": dump_yaml(run), "provenance": provenance()}
     write_json(run.run.output / EVALUATION, found)
     write_text(run.run.output / REPORT, render_spotting(found))
+    print_spotting(found, Console(highlight=False))
     note(f"report: {run.run.output / REPORT}")
 
 

@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from harken.digests import file_digest, folder_digest, manifest_digest, model_digest
 from harken.judge_settings import FAULTS
 from harken.records import fingerprint, read_manifest
-from harken.settings import PipelineSettings, TranscriptSettings, VoiceSettings
+from harken.settings import PipelineSettings, SpeechSettings, TranscriptSettings, VoiceSettings
 from harken.sources import Indices, Manifest, Parts, Selection
 from harken.stages import Stage
 from jobs.rounds import Round, retries
@@ -296,10 +296,7 @@ class Plan:
         if options is not None:
             content[speech.backend] = options.model_dump(mode="json", exclude=HOW_A_BACKEND_IS_REACHED)
         lexicon = self.settings.keywords.pronunciations
-        references = speech.chattts.references.values() if speech.chattts else ()
-        inputs = [texts, file_digest(lexicon) if lexicon else None]
-        inputs += [file_digest(reference.audio) for reference in references]
-        inputs += _noise_digests(voices)
+        inputs = [texts, file_digest(lexicon) if lexicon else None, *speech_files(speech, voices)]
         return self._fingerprint("speech", content, voices.deciding(), inputs, self.settings.run.seed)
 
     def _recogniser(self, system: str) -> str:
@@ -326,6 +323,16 @@ class Plan:
 def _content(section: BaseModel, *without: str) -> Mapping[str, Any]:
     """The settings that decide what a stage makes, less those named."""
     return section.model_dump(mode="json", exclude={*WHERE_AND_HOW_FAST, *without})
+
+
+def speech_files(speech: SpeechSettings, voices: VoiceSettings) -> list[str]:
+    """Digests of the files that decide what is heard: voices to be imitated and noise.
+
+    Raises:
+        HarkenError: one is missing.
+    """
+    references = speech.chattts.references.values() if speech.chattts else ()
+    return [*(file_digest(reference.audio) for reference in references), *_noise_digests(voices)]
 
 
 def _noise_digests(voices: VoiceSettings) -> list[str]:

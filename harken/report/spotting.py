@@ -72,7 +72,8 @@ def render_spotting(found: Found) -> str:
                          "groups": {key: {group: {"pairs", "said", "rates"}}},        `rates_by`
                          "false_alarms": [{"term", "text", "score"[, "audio"]}],      `worst_mistakes`;
                          "misses": [the same]}},                                      audio: base64
-                     "training": {seed: {"layers": [int], "epochs": [Epoch]}}}},      `compression.training.Epoch`
+                     "training": {seed: {"layers": [int],     those trained on, which a gate weighs
+                                         "epochs": [Epoch]}}}},                       `compression.training.Epoch`
                  "config": str, "provenance": {str: Any}}
     """
     sets = ", ".join(f"{name}: {plural(size['utterances'], 'utterance')}" for name, size in found["sets"].items())

@@ -23,3 +23,9 @@ def test_a_mention_without_times_fails_alone() -> None:
     good, bad = Cutter()([mention(), mention(id="n", start=7, end=9)])
     assert good["status"] == "ok"
     assert (bad["id"], bad["status"], bad["error"].split(":")[0]) == ("n", "failed", "cut")
+
+
+def test_an_excerpt_without_sound_fails() -> None:
+    silence = encode_flac(np.zeros(3 * SAMPLE_RATE, np.float32), SAMPLE_RATE)
+    (row,) = Cutter()([mention(audio=silence)])
+    assert (row["status"], row["error"].split(":")[0], row["audio"]) == ("failed", "silent", None)

@@ -1,8 +1,9 @@
 from typing import Any
 
 import pytest
+import yaml
 
-from harken.config import load_config
+from harken.config import check, dump_yaml, load_config
 from harken.errors import HarkenError
 from harken.sampler_settings import paper_sampler
 from harken.spotter_settings import EncoderShape, paper_spotter, paper_training
@@ -28,6 +29,12 @@ def load(*overrides: str) -> SpottingSettings:
         ("variants=[LHF]", "need layers"),
         ("sets.training.corpora={a/b: {path: x.jsonl}}", "stands in folders"),
         ("sets.tests={}", "sets.tests"),
+        (
+            "sets.tests.brands.engines={cuts: {speech: {language: cmn, voices: {speakers: [cmn]}}}}",
+            "natural recordings",
+        ),
+        ("sets.training.corpora.words.sequences.cout=1", "nearest known key is .*sequences.count'"),
+        ("train.seed=3", "train.seed has no effect"),
     ],
 )
 def test_what_has_no_effect_or_no_source_is_refused(override: str, said: str) -> None:
@@ -68,3 +75,24 @@ def test_the_papers_configuration_is_the_papers_spotter() -> None:
         assert run.spotter(variant, large, layers) == paper_spotter(variant)
     assert run.train == paper_training()
     assert run.sampler == paper_sampler()
+
+
+@pytest.mark.parametrize("name", ["keywords", "keywords-paper"])
+def test_the_resolved_configuration_can_be_run_again(name: str) -> None:
+    run = load_config(f"configs/{name}.yaml", [], SpottingSettings)
+    assert check(yaml.safe_load(dump_yaml(run)), SpottingSettings, "resolved") == run
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("layers=[9]", "names layer 9; the encoder has 4"),
+        ("layers=[3, 1]", "must name at least one and ascend"),
+        ("layers=[]", "must name at least one and ascend"),
+        ("verifier.keyword_seconds=20", "above the encoder's window of 10 s"),
+    ],
+)
+def test_what_does_not_fit_the_model_is_refused_at_once(override: str, said: str) -> None:
+    load().check(NANO)
+    with pytest.raises(HarkenError, match=said):
+        load(override).check(NANO)

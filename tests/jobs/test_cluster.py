@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from harken.errors import HarkenError
+from harken.settings import ClusterSettings
+from jobs.cluster import connect
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -50,3 +55,15 @@ def test_local_ray_lets_no_stranger_in(tmp_path: Path) -> None:
     printed = run_owner(OWNER + STRANGER, tmp_path)
     assert "stranger 1" in printed
     assert "AuthenticationError" in printed
+
+
+@pytest.mark.parametrize("scheme", ["", "ray://"])
+def test_an_address_where_nothing_listens_is_told_at_once(scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Another test may have started a Ray in this process.
+    monkeypatch.setattr("ray.is_initialized", lambda: False)
+    with socket.socket() as bound:
+        # Bound but not listening: nobody else can take the port meanwhile.
+        bound.bind(("127.0.0.1", 0))
+        address = f"{scheme}127.0.0.1:{bound.getsockname()[1]}"
+        with pytest.raises(HarkenError, match="No Ray cluster answers there"):
+            connect(ClusterSettings(address=address))

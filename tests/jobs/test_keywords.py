@@ -1,19 +1,21 @@
 """`jobs.keywords` on the embedded parts, small: prepared, trained, measured, and not done again."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
 from compression.encoder import read_encoder_shape
 from compression.sampler import PairSampler
-from compression.storage import load_spotter
+from compression.storage import SETTINGS_FILE, load_spotter
 from harken.config import load_config
 from harken.spotting_settings import SpottingSettings
 from jobs.keyword_data import read_set
+from jobs.keyword_evaluation import TrainedSpotter
 from jobs.keyword_inventory import read_terms
 from jobs.keyword_sets import KeywordSet
-from jobs.keywords import keyword_sets, main
+from jobs.keywords import keyword_sets, main, measure
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = ROOT / "configs" / "keywords.yaml"
@@ -34,7 +36,8 @@ def tiny(output: Path, *more: str) -> SpottingSettings:
         "sets.tests.unheard-engine.inventory.terms=10",
         "resources={rows_per_shard: 16, speech_workers: 0, encoder_workers: 0, train_workers: 1}",
         "verifier.widths=[4, 8, 8]",
-        "train.epochs=2",
+        # So fast that the gate drops layers.
+        "train={epochs: 2, gate_learning_rate: 0.5, entropy_warmup: 0, entropy_weight: 1}",
         "variants=[L, LHF]",
         "bootstrap_samples=40",
         *more,
@@ -73,7 +76,11 @@ def test_a_run_ends_with_spotters_figures_and_a_report(done: SpottingSettings) -
         assert set(variant["sets"]["words"]["rates"]) >= {"f1", "f1_at_1", "f1_at_5", "mean_average_precision"}
     assert found["variants"]["LHF"]["layers"] == found["variants"]["L"]["layers"]
     assert found["variants"]["LHF"]["bytes_per_keyword"] < found["variants"]["L"]["bytes_per_keyword"] / 20
-    assert set(found["variants"]["L"]["training"]) == {"0", "1"}
+    assert len(found["variants"]["L"]["layers"]) < 4
+    assert {seed: course["layers"] for seed, course in found["variants"]["L"]["training"].items()} == {
+        "0": [1, 2, 3, 4],
+        "1": [1, 2, 3, 4],
+    }
     assert any("The gate's selection" in line for line in found["notes"])
     page = (done.run.output / "report.html").read_text(encoding="utf-8")
     assert "LHF" in page
@@ -107,8 +114,13 @@ def test_terms_are_spoken_and_cut_and_paired(done: SpottingSettings) -> None:
 def test_a_second_run_does_nothing(done: SpottingSettings, capsys: pytest.CaptureFixture[str]) -> None:
     main(done)
     told = capsys.readouterr().out.splitlines()
-    assert len(told) > 10
-    assert [line for line in told if "skipped" not in line and not line.startswith("report:")] == []
+    stages = [
+        line for line in told if line.startswith(("utter", "units", "inv", "terms", "cuts", "frames", "spot", "eval"))
+    ]
+    assert len(stages) > 10
+    assert [line for line in stages if "skipped" not in line] == []
+    # The table is shown again.
+    assert sum("LHF" in line and "[" in line for line in told) == len(done.sets.tests)
 
 
 def test_a_setting_changes_what_depends_on_it_alone(done: SpottingSettings) -> None:
@@ -120,3 +132,15 @@ def test_a_setting_changes_what_depends_on_it_alone(done: SpottingSettings) -> N
     assert words.stage == as_it_was["training"].utterances[0].stage
     assert names.stage != as_it_was["training"].utterances[1].stage
     assert slower["training"].inventory != as_it_was["training"].inventory
+
+
+def test_another_threshold_is_measured_anew(done: SpottingSettings, tmp_path: Path) -> None:
+    folder = done.run.output / "spotters" / "L"
+    shutil.copytree(folder, tmp_path / "L")
+    description = json.loads((folder / SETTINGS_FILE).read_text(encoding="utf-8"))
+    (tmp_path / "L" / SETTINGS_FILE).write_text(json.dumps(description | {"threshold": 1e6}), encoding="utf-8")
+    tests = {"words": sets(done)["words"]}
+    usual, deaf = (measure(done, {"L": TrainedSpotter(place)}, tests) for place in (folder, tmp_path / "L"))
+    recall = [found["variants"]["L"]["sets"]["words"]["rates"]["recall"]["value"] for found in (usual, deaf)]
+    assert recall[0] > 0
+    assert recall[1] == 0
