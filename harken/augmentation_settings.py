@@ -68,15 +68,11 @@ class AugmentationSettings(Section):
                 for option in options:
                     if option in self.model_fields_set:
                         raise ValueError(f"{option} has no effect while {probability} is 0: set it as well")
-        if self._differs("noise_folder_share") and self.noise_folder is None:
+        if self.differs("noise_folder_share") and self.noise_folder is None:
             raise ValueError("noise_folder_share has no effect without noise_folder")
-        if self._differs("codec_compression") and not LOSSY & set(self.codecs):
+        if self.differs("codec_compression") and not LOSSY & set(self.codecs):
             raise ValueError(f"codec_compression has no effect on {', '.join(self.codecs)}")
         return self
-
-    def _differs(self, option: str) -> bool:
-        # Not whether it was given: a resolved configuration gives every option and must load again.
-        return bool(getattr(self, option) != type(self).model_fields[option].default)
 
     def deciding(self) -> dict[str, Any]:
         """The options that decide what is heard: none of a kind that is never drawn, and not where the noise lies."""

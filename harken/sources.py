@@ -64,7 +64,7 @@ class Manifest:
         return rows
 
     def _manifest(self) -> list[Row]:
-        return _read_once(read_manifest, self.path)[: self.limit]
+        return read_once(read_manifest, self.path)[: self.limit]
 
 
 @dataclass(frozen=True)
@@ -75,11 +75,11 @@ class Selection:
     rows_per_shard: int
 
     def shards(self) -> int:
-        return math.ceil(len(_read_once(read_parquet, self.path)) / self.rows_per_shard)
+        return math.ceil(len(read_once(read_parquet, self.path)) / self.rows_per_shard)
 
     def rows(self, shard: int) -> list[Row]:
         start = shard * self.rows_per_shard
-        return [dict(row) for row in _read_once(read_parquet, self.path)[start : start + self.rows_per_shard]]
+        return [dict(row) for row in read_once(read_parquet, self.path)[start : start + self.rows_per_shard]]
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ class Parts:
         return rows
 
 
-def _read_once(read: Callable[[Path], list[Row]], path: Path) -> list[Row]:
+def read_once(read: Callable[[Path], list[Row]], path: Path) -> list[Row]:
     """The rows of a file, kept until it changes: reading all of it for every shard takes quadratic time."""
     try:
         state = path.stat()

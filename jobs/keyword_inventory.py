@@ -61,6 +61,8 @@ def take_inventory(keyword_set: KeywordSet) -> dict[str, Any]:
             raise HarkenError("utterances", keyword_set.name, "None could be spoken or read: see the failures above.")
         terms = _terms(keyword_set, utterances)
         mentions = _mentions(utterances, terms)
+        counts = Counter(mention["term"] for mention in mentions)
+        terms = [replace(term, count=counts[term.term]) for term in terms]
         if all(mention["inside"] for mention in mentions):
             remedy = f"None of {len(utterances)} utterances says one: F1 needs a said one, see inventory and corpora."
             raise HarkenError(f"terms of {keyword_set.name}", len(terms), remedy)
@@ -110,6 +112,7 @@ def heard(corpus: Utterances) -> list[Row]:
 
 
 def _terms(keyword_set: KeywordSet, utterances: Sequence[Row]) -> list[InventoryTerm]:
+    """The terms of a set, sorted and not yet counted."""
     settings, seed = keyword_set.settings, keyword_set.run.run.seed
     found: set[InventoryTerm] = set()
     texts: dict[str, list[str]] = defaultdict(list)
@@ -135,8 +138,7 @@ def _terms(keyword_set: KeywordSet, utterances: Sequence[Row]) -> list[Inventory
         raise HarkenError("keyword inventory", keyword_set.name, remedy)
     if told:
         note(f"inventory-{keyword_set.name}: terms left out: {told}")
-    counts = Counter(mention["term"] for mention in _mentions(utterances, terms))
-    return sorted(replace(term, count=counts[term.term]) for term in terms)
+    return sorted(terms)
 
 
 def _of_one_language(terms: Sequence[InventoryTerm], utterances: Sequence[Row]) -> list[InventoryTerm]:

@@ -20,7 +20,7 @@ from harken.corpora.loading import load_corpus
 from harken.digests import file_digest, model_digest
 from harken.errors import HarkenError
 from harken.records import Row, fingerprint, read_parquet
-from harken.sources import Selection
+from harken.sources import Selection, read_once
 from harken.speech_settings import SpeechSettings
 from harken.spotter_settings import EncoderShape
 from harken.spotting_settings import CUT_RECORDINGS, CorpusSettings, SetSettings, SpottingSettings
@@ -73,7 +73,7 @@ class CutSource:
         times = {row["id"]: row["units"] for row in read_parquet(units, ["id", "units"])}
         return [
             mention | {"audio": audio[mention["utterance"]], "units": times[mention["utterance"]]}
-            for mention in read_parquet(self.mentions)
+            for mention in read_once(read_parquet, self.mentions)
             if mention["utterance"] in audio
         ]
 

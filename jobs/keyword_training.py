@@ -1,5 +1,6 @@
 """Trains one spotter under Ray Train; run again it goes on from its newest state."""
 
+import functools
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -51,14 +52,16 @@ def train_loop(config: dict[str, Any]) -> None:
         if over:
             return
         device = get_device() if task.use_gpu else torch.device("cpu")
+        # The first epoch's pairs are asked for to count the steps, to fit the centring and to learn.
+        pairs_of_epoch = functools.lru_cache(maxsize=1)(task.sampler.epoch)
         trainer = Trainer(
             Spotter(task.spotter, task.seed).to(device),
             task.training,
             task.frames,
-            task.sampler.epoch,
+            pairs_of_epoch,
             task.validation,
             task.directory,
-            _Notes(task) if Workers.current().rank == 0 else None,
+            _Notes(task, len(pairs_of_epoch(0))) if Workers.current().rank == 0 else None,
         )
         trainer.run()
 
@@ -66,8 +69,8 @@ def train_loop(config: dict[str, Any]) -> None:
 class _Notes:
     """Tells the driver where the training is, now and then."""
 
-    def __init__(self, task: SpottingTask) -> None:
-        pairs, settings = len(task.sampler.epoch(0)), task.training
+    def __init__(self, task: SpottingTask, pairs: int) -> None:
+        settings = task.training
         self.task = task
         self.pairs_per_step = settings.batch_pairs * settings.accumulation
         self.total = settings.epochs * -(-pairs // self.pairs_per_step)
