@@ -97,7 +97,11 @@ def read_terms(keyword_set: KeywordSet) -> list[InventoryTerm]:
 
 
 def heard(corpus: Utterances) -> list[Row]:
-    """``{"id", "text", "language"[, "units"]}`` of the utterances whose audio is there and fits the text."""
+    """``{"id", "text", "language"[, "units"]}`` of the utterances whose audio is there and fits the text.
+
+    A recording that could not be aligned with its text may say something else and is left out; what an engine has
+    spoken is its text all the same, and only has no units: None.
+    """
     language = corpus.settings.language
     rows = [
         {"id": row["id"], "text": row["text"], "language": language}
@@ -107,8 +111,8 @@ def heard(corpus: Utterances) -> list[Row]:
     if corpus.units is None:
         return rows
     times = {row["id"]: row["units"] for row in corpus.units.rows(["id", "units", "status"]) if row["status"] == OK}
-    # Text that could not be aligned with its audio may not be what is said there.
-    return [row | {"units": times[row["id"]]} for row in rows if row["id"] in times]
+    kept = corpus.settings.speech is not None
+    return [row | {"units": times.get(row["id"])} for row in rows if kept or row["id"] in times]
 
 
 def _terms(keyword_set: KeywordSet, utterances: Sequence[Row]) -> list[InventoryTerm]:

@@ -30,7 +30,7 @@ from jobs.plan import HOW_A_BACKEND_IS_REACHED, WHERE_AND_HOW_FAST, speech_files
 from jobs.progress import note
 
 # Raised by one when a stage's code changes what its rows hold, so that old outputs are not mistaken for new ones.
-REVISIONS = {"utterances": 1, "units": 1, "inventory": 1, "terms": 1, "cuts": 1, "frames": 1}
+REVISIONS = {"utterances": 1, "units": 1, "inventory": 2, "terms": 1, "cuts": 1, "frames": 1}
 
 # Files of an inventory, beside its marker.
 ROWS, TERMS, MENTIONS, SPOKEN, CUTS = "rows.parquet", "terms.parquet", "mentions.parquet", "spoken", "cuts.parquet"
