@@ -1,7 +1,7 @@
 # Every target works on a bare machine: what it needs is set up first, in .venv, and kept.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow test-faults check format lock clean
+.PHONY: serve help setup demo test test-slow test-faults check format lock clean
 
 # The newest Python is not the best one here: the lock was made on 3.11.
 PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3; do \
@@ -26,6 +26,9 @@ setup: $(READY) ## the environment in .venv (TORCH_BACKEND=cpu|cuda|pip to choos
 
 demo: $(READY) ## teach the embedded Whisper a shop's vocabulary, then print base vs adapted
 	@$(VENV)/python -m jobs.pipeline --config configs/demo.yaml
+
+serve: $(READY) ## the service on http://127.0.0.1:8000, with the example's glossary
+	@$(VENV)/python -m serve --config configs/serve.yaml --terms examples/luxury/keywords.csv
 
 test: $(READY) ## the tests, with the short forms of the slow ones and of the ones that kill things (TESTS=path)
 	@$(VENV)/python -m pytest -m "smoke or not (slow or faults)" $(TESTS)

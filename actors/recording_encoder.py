@@ -12,7 +12,7 @@ from harken.audio import SAMPLE_RATE, decode_audio, resample
 from harken.errors import HarkenError
 from harken.records import OK, Row
 from harken.spotter_settings import EnrolmentSettings
-from harken.whisper import Device, load_whisper
+from harken.whisper import Device, Whisper, load_whisper
 
 Kind = Literal["keyword", "utterance"]
 
@@ -21,7 +21,7 @@ class RecordingEncoder:
     """Encodes rows ``{"id", "audio"[, "status", "error"]}``.
 
     Args:
-        model: folder or hub id of the Whisper.
+        model: the Whisper, or its folder or hub id.
         layers: encoder layers to give, counted from 1, ascending.
         enrolment: how keywords are trimmed and padded; no part of an utterance's frames.
         kind: what the rows are.
@@ -34,7 +34,7 @@ class RecordingEncoder:
 
     def __init__(
         self,
-        model: str,
+        model: str | Whisper,
         layers: Sequence[int],
         enrolment: EnrolmentSettings,
         kind: Kind,
@@ -44,7 +44,7 @@ class RecordingEncoder:
         threads: int = 1,
     ) -> None:
         torch.set_num_threads(threads)
-        self.whisper = load_whisper(model, device)
+        self.whisper = load_whisper(model, device) if isinstance(model, str) else model
         check_layers(self.whisper, layers)
         self.layers, self.enrolment, self.kind, self.batch_size = tuple(layers), enrolment, kind, batch_size
         window = self.whisper.window_seconds

@@ -114,6 +114,12 @@ def context_closeness(
     ]
 
 
+def frame_count(whisper: Whisper, samples: int) -> int:
+    """Encoder frames that hold so many samples of 16 kHz audio, the last one perhaps in part."""
+    positions: int = whisper.model.config.max_source_positions
+    return -(-samples * positions // whisper.window_samples)
+
+
 def trim_silence(wave: np.ndarray, below_db: float) -> np.ndarray:
     """The wave from its first to its last 10 ms that is less than `below_db` under the loudest; empty if it is silent.
 
@@ -153,7 +159,7 @@ def _frames(
             batch = members[start : start + batch_size]
             states = _encode(whisper, [waves[index] for index in batch], context, layers)
             for row, index in enumerate(batch):
-                found[index] = states[row, :, : _frame_count(whisper, len(waves[index]))].float().clone()
+                found[index] = states[row, :, : frame_count(whisper, len(waves[index]))].float().clone()
     return found
 
 
@@ -164,11 +170,6 @@ def _context(whisper: Whisper, samples: int, padding: float | None) -> int:
         return positions
     seconds = math.ceil((samples / SAMPLE_RATE + padding) / _CONTEXT_STEP_SECONDS) * _CONTEXT_STEP_SECONDS
     return min(positions, math.ceil(seconds * positions / whisper.window_seconds))
-
-
-def _frame_count(whisper: Whisper, samples: int) -> int:
-    positions: int = whisper.model.config.max_source_positions
-    return -(-samples * positions // whisper.window_samples)
 
 
 def _encode(whisper: Whisper, waves: Sequence[np.ndarray], context: int, layers: Sequence[int]) -> Tensor:

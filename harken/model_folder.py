@@ -48,6 +48,19 @@ def check_model_folder(folder: Path) -> None:
             raise HarkenError("model folder", str(folder), remedy)
 
 
+def model_languages(model: str) -> tuple[str, ...]:
+    """Whisper's codes of the languages that a folder's or hub id's model writes, without loading it.
+
+    Raises:
+        HarkenError: as `locate_model`.
+    """
+    generation = read_json(locate_model(model), "generation_config.json")
+    known = generation.get("lang_to_id")
+    if not generation.get("is_multilingual") or not isinstance(known, dict):
+        return ("en",)
+    return tuple(sorted(code.strip("<|>") for code in known))
+
+
 def read_json(folder: Path, name: str) -> dict[str, object]:
     """One of the folder's JSON files.
 

@@ -1,0 +1,165 @@
+"""Start the service on this machine: ``python -m serve --config configs/serve.yaml``.
+
+On the first start it makes a glossary of the list in `--terms`, by the same requests that any client sends, and shows
+how far that is; then it prints a line to try.
+"""
+
+import argparse
+import json
+import os
+import secrets
+import signal
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray import serve
+
+from harken.config import load_config
+from harken.errors import HarkenError
+from serve.graph import APPLICATION, build
+from serve.graph_settings import GraphSettings
+
+# Logical ones, by which Ray counts replicas and not cores: on a small machine all of them share what there is.
+_CPUS_BESIDE_REPLICAS = 4
+_BAD_INPUT = 2
+_LAYOUTS = {".csv": "text/csv", ".tsv": "text/tab-separated-values", ".jsonl": "application/jsonl"}
+
+
+def start(settings: GraphSettings) -> str:
+    """Start Ray where none runs, and the application on it; returns the service's address.
+
+    Raises:
+        HarkenError: the address is taken, or a deployment cannot start.
+    """
+    listen = settings.service.listen
+    if not ray.is_initialized():
+        _connect(settings)
+    serve.start(
+        http_options={
+            "host": listen.host,
+            "port": listen.port,
+            "request_timeout_s": settings.service.request_seconds + settings.service.limits.upload_seconds,
+        }
+    )
+    try:
+        serve.run(build(settings), name=APPLICATION, route_prefix="/")
+    except RuntimeError as failure:
+        remedy = "A part did not start: Ray's log above has the cause."
+        raise HarkenError("service", str(failure).splitlines()[0], remedy) from failure
+    return f"http://{listen.host}:{listen.port}"
+
+
+def make_glossary(address: str, name: str, terms: Path, patience: float) -> str:
+    """The id of the glossary of this name, which is made of a list if there is none, once it can be used.
+
+    Raises:
+        HarkenError: the list is missing, the service refuses it, or its build fails.
+    """
+    found = next((one for one in _call(f"{address}/v1/glossaries?limit=1000")["data"] if one["name"] == name), None)
+    if found is None:
+        found = _call(f"{address}/v1/glossaries", {"name": name})
+        layout = _LAYOUTS.get(terms.suffix)
+        if layout is None or not terms.is_file():
+            raise HarkenError("list of terms", str(terms), f"Name a file that ends with one of {', '.join(_LAYOUTS)}.")
+        _call(f"{address}/v1/glossaries/{found['id']}/imports", terms.read_bytes(), layout)
+    _wait(f"{address}/v1/glossaries/{found['id']}", patience)
+    identifier: str = found["id"]
+    return identifier
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve until interrupted; returns the exit code: 0 ended by a signal, 2 bad input."""
+    parser = argparse.ArgumentParser(prog="python -m serve", description="Start the service on this machine.")
+    parser.add_argument("--config", type=Path, default=Path("configs/serve.yaml"), help="YAML file of the service")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides")
+    parser.add_argument("--terms", type=Path, help="make a glossary of this list on the first start")
+    parser.add_argument("--name", help="of that glossary (default: the list's folder)")
+    options = parser.parse_args(arguments)
+    try:
+        settings = load_config(options.config, options.overrides, GraphSettings)
+        address = start(settings)
+        print(f"Harken listens on {address} (API: {address}/docs, page: {address}/)", flush=True)
+        glossary = None
+        if options.terms:
+            name = options.name or options.terms.absolute().parent.name
+            glossary = make_glossary(address, name, options.terms, settings.builds.seconds)
+        print(_example(address, glossary), flush=True)
+        _until_ended()
+    except HarkenError as failure:
+        print(f"error: {failure}", file=sys.stderr)
+        return _BAD_INPUT
+    except KeyboardInterrupt:
+        pass
+    finally:
+        serve.shutdown()
+        ray.shutdown()
+    return 0
+
+
+def _connect(settings: GraphSettings) -> None:
+    address = os.environ.get("RAY_ADDRESS")
+    if address:
+        ray.init(address=address, log_to_driver=True)
+        return
+    # As jobs.cluster: a token of our own keeps Ray's out of the user's ~/.ray.
+    if "RAY_AUTH_TOKEN_PATH" not in os.environ:
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+    replicas = (settings.ingress, settings.transcriber.replicas)
+    needed = sum(one.most * one.cpus for one in replicas) + settings.builds.cpus
+    needed += settings.glossary.shards * settings.glossary.replicas.most * settings.glossary.replicas.cpus
+    ray.init(address="local", num_cpus=int(needed) + _CPUS_BESIDE_REPLICAS, include_dashboard=False)
+
+
+def _wait(address: str, patience: float) -> None:
+    """Show how far the newest build is until the glossary can be used."""
+    ends, told = time.monotonic() + patience, -1
+    while time.monotonic() < ends:
+        builds = _call(f"{address}/builds?limit=1000")["data"]
+        newest = builds[-1]
+        if newest["status"] == "ready":
+            print(f"glossary: {newest['terms']} terms, version {newest['version']} is ready", flush=True)
+            return
+        if newest["status"] == "failed":
+            raise HarkenError("glossary build", newest["id"], f"It failed: {newest['failure_reason']}")
+        percent = int(100 * newest["progress"])
+        if percent > told:
+            told = percent
+            print(f"glossary: {newest['status']}, {percent} %", flush=True)
+        time.sleep(0.5)
+    raise HarkenError("glossary build", f"{patience:g} s", "It is not ready: raise builds.seconds.")
+
+
+def _call(url: str, body: Any = None, kind: str = "application/json") -> Any:
+    content = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url, content, {"Content-Type": kind} if content is not None else {})
+    try:
+        with urllib.request.urlopen(request, timeout=120) as answer:
+            return json.load(answer)
+    except urllib.error.HTTPError as refusal:
+        remedy = refusal.read().decode(errors="replace")[:500]
+        raise HarkenError(f"answer of {url}", refusal.code, remedy) from None
+    except urllib.error.URLError as failure:
+        raise HarkenError("service", url, f"It does not answer ({failure.reason}).") from None
+
+
+def _example(address: str, glossary: str | None) -> str:
+    named = f" -F glossary_id={glossary}" if glossary else ""
+    return f"try: curl {address}/v1/audio/transcriptions -F model=whisper-1 -F file=@speech.wav{named}"
+
+
+def _until_ended() -> None:
+    ended = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: ended.set())
+    ended.wait()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

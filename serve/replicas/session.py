@@ -1,0 +1,175 @@
+"""One request in a transcriber replica: its windows go side by side through encoder, search and decoder."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from typing import Protocol, TypeVar
+
+from compression.calibration import Calibration
+from compression.cascade.merging import merge
+from compression.cascade.result import ShardResult
+from compression.cascade.utterance import CompressedUtterance
+from harken.audio import SAMPLE_RATE
+from harken.cascade_settings import CascadeSettings
+from harken.detection import Detection
+from harken.vad import SpeechWindow
+from serve.backend import Search, Spotting, Transcription, TranscriptionRequest
+from serve.replicas.figures import Stages
+from serve.replicas.listener import Heard, Listener, Passage, Wave, Written
+from serve.replicas.shards import Gathered, Shards, counted
+from serve.replicas.telling import WrittenWindow, spotting_of, transcription_of
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class Batches(Protocol):
+    """Puts windows of several requests through a model together."""
+
+    async def encode(self, listener: Listener, wave: Wave) -> Heard:
+        """As `Listener.encode` of one wave."""
+        ...
+
+    async def write(self, listener: Listener, passage: Passage) -> Written:
+        """As `Listener.write` of one passage."""
+        ...
+
+
+class TermSearch(Protocol):
+    """Searches an utterance for the terms that came with a request."""
+
+    def search(self, utterance: CompressedUtterance) -> ShardResult:
+        """As a shard does."""
+        ...
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What sessions share in a replica."""
+
+    batches: Batches
+    shards: Shards
+    calibration: Calibration
+    cascade: CascadeSettings
+    windows_at_once: int
+
+
+class Session:
+    """A request and what has been found of it.
+
+    Args:
+        windows: of speech, in order.
+        terms: of the request's keywords; None: it has none.
+        language: of the speech; None: that of the first window, as the model tells it.
+    """
+
+    def __init__(
+        self,
+        parts: Parts,
+        listener: Listener,
+        request: TranscriptionRequest,
+        windows: Sequence[SpeechWindow],
+        terms: TermSearch | None,
+        language: str | None,
+        stages: Stages,
+    ) -> None:
+        self._parts = parts
+        self._listener = listener
+        self._request = request
+        self._windows = windows
+        self._terms = terms
+        self._stages = stages
+        self._gathered: list[Gathered] = []
+        self._language: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        if language is not None:
+            self._language.set_result(language)
+
+    async def transcriptions(self) -> AsyncIterator[Transcription]:
+        """The transcript so far, after each window; the last one is whole. There is one even if nobody speaks."""
+        written: list[WrittenWindow] = []
+        async with aclosing(self._each(self._write)) as windows:
+            async for window in windows:
+                written.append(window)
+                if len(written) < len(self._windows):
+                    yield self._transcription(written)
+        yield self._transcription(written)
+
+    async def spotting(self) -> Spotting:
+        """The terms that are heard, without a transcript."""
+        found: list[tuple[float, list[Detection]]] = []
+        async with aclosing(self._each(self._spot)) as windows:
+            async for start, _, detections in windows:
+                found.append((start, detections))
+        return spotting_of(found, self._search(), self._stages.seconds)
+
+    def _each(self, work: Callable[[SpeechWindow], Awaitable[Result]]) -> AsyncIterator[Result]:
+        return in_order(work, self._windows, self._parts.windows_at_once)
+
+    async def _spot(self, window: SpeechWindow) -> tuple[float, Heard, list[Detection]]:
+        spotted = self._request.glossary is not None or self._terms is not None
+        with self._stages.timed("encode"):
+            heard = await self._parts.batches.encode(self._listener, Wave(window.samples, spotted))
+        if heard.compressed is None:
+            return window.start, heard, []
+        with self._stages.timed("search"):
+            gathered, own = await asyncio.gather(self._ask(heard.compressed), self._look_up(heard.compressed))
+            self._gathered.append(gathered)
+            detections = await asyncio.to_thread(detections_of, gathered.answers, own, self._parts)
+        return window.start, heard, detections
+
+    async def _write(self, window: SpeechWindow) -> WrittenWindow:
+        start, heard, detections = await self._spot(window)
+        first = window is self._windows[0]
+        language = None if first and not self._language.done() else await self._language
+        with self._stages.timed("decode"):
+            written = await self._parts.batches.write(self._listener, Passage(heard, tuple(detections), language))
+        if not self._language.done():
+            self._language.set_result(written.language)
+        return WrittenWindow(start, tuple(detections), written.transcript)
+
+    async def _ask(self, utterance: CompressedUtterance) -> Gathered:
+        if self._request.glossary is None:
+            return Gathered()
+        return await self._parts.shards.search(self._request.glossary, utterance)
+
+    async def _look_up(self, utterance: CompressedUtterance) -> ShardResult | None:
+        return None if self._terms is None else await asyncio.to_thread(self._terms.search, utterance)
+
+    def _search(self) -> Search:
+        return counted(len(self._parts.shards) if self._request.glossary else 0, self._gathered)
+
+    def _transcription(self, written: Sequence[WrittenWindow]) -> Transcription:
+        language = self._language.result() if self._language.done() else ""
+        seconds = len(self._request.wave) / SAMPLE_RATE
+        return transcription_of(written, language, seconds, self._search(), self._stages.seconds)
+
+
+def detections_of(answers: Sequence[ShardResult], own: ShardResult | None, parts: Parts) -> list[Detection]:
+    """What shards and the request's own terms found, merged; a term that is in both is the glossary's."""
+    results = list(answers)
+    if own is not None:
+        known = {hit.entry_id for result in answers for hit in result.hits}
+        # They are no partition of the glossary.
+        results.append(replace(own, hits=tuple(hit for hit in own.hits if hit.entry_id not in known), partitions=()))
+    return merge(results, parts.calibration, parts.cascade)
+
+
+async def in_order(
+    work: Callable[[Item], Awaitable[Result]], items: Sequence[Item], at_once: int
+) -> AsyncIterator[Result]:
+    """The results in the order of the items, of which so many are worked on at a time; an exception ends all of them."""
+    begun: deque[asyncio.Future[Result]] = deque()
+    try:
+        for item in items:
+            begun.append(asyncio.ensure_future(work(item)))
+            if len(begun) == at_once:
+                yield await begun[0]
+                begun.popleft()
+        while begun:
+            yield await begun[0]
+            begun.popleft()
+    finally:
+        for unfinished in begun:
+            unfinished.cancel()

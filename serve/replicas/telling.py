@@ -1,0 +1,77 @@
+"""What a transcriber found in the windows of a request, in the words of `serve.backend`."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from harken.biasing.guards import ALREADY_RIGHT
+from harken.biasing.transcript import BiasedTranscript, Decision, join_transcripts
+from harken.detection import Detection
+from serve.backend import BiasedTerm, Outcome, Search, Segment, Spotting, Transcription, Word
+
+
+@dataclass(frozen=True)
+class WrittenWindow:
+    """A window that begins at `start` (seconds), what was detected in it, and what was written of it."""
+
+    start: float
+    detections: tuple[Detection, ...]
+    transcript: BiasedTranscript
+
+
+def transcription_of(
+    windows: Sequence[WrittenWindow], language: str, seconds: float, search: Search, stages: Mapping[str, float]
+) -> Transcription:
+    """The windows as one transcript; times count from the beginning of the audio, characters from that of the text."""
+    joined = join_transcripts([window.transcript for window in windows], [window.start for window in windows])
+    detections = [shifted(detection, window.start) for window in windows for detection in window.detections]
+    logprobs = [window.transcript.average_logprob for window in windows for _ in window.transcript.segments]
+    return Transcription(
+        text=joined.text,
+        language=language,
+        seconds=seconds,
+        segments=tuple(
+            Segment(
+                segment.start,
+                segment.end,
+                joined.text[segment.character_start : segment.character_end].strip(),
+                average_logprob=0.0 if math.isnan(logprob) else logprob,
+            )
+            for segment, logprob in zip(joined.segments, logprobs, strict=True)
+        ),
+        words=tuple(Word(word.text.strip(), word.start, word.end) for word in joined.words),
+        unbiased=joined.unbiased,
+        terms=tuple(
+            _biased(decision, detection) for decision, detection in zip(joined.decisions, detections, strict=True)
+        ),
+        search=search,
+        stages=dict(stages),
+    )
+
+
+def spotting_of(
+    found: Sequence[tuple[float, Sequence[Detection]]], search: Search, stages: Mapping[str, float]
+) -> Spotting:
+    """The detections of windows that begin at so many seconds, by start."""
+    detections = [shifted(detection, start) for start, window in found for detection in window]
+    ordered = sorted(detections, key=lambda detection: (detection.start, detection.end, detection.term))
+    return Spotting(tuple(ordered), search, dict(stages))
+
+
+def shifted(detection: Detection, seconds: float) -> Detection:
+    """The detection, so much later."""
+    return replace(detection, start=detection.start + seconds, end=detection.end + seconds)
+
+
+def _biased(decision: Decision, detection: Detection) -> BiasedTerm:
+    outcome: Outcome = "applied" if decision.accepted else "rejected"
+    if decision.reason == ALREADY_RIGHT:
+        outcome = "already right"
+    return BiasedTerm(
+        detection,
+        outcome,
+        decision.reason,
+        decision.character_start,
+        decision.character_end,
+        decision.heard if decision.accepted else "",
+    )
