@@ -3,7 +3,7 @@ import torch
 
 from compression.diagonals import best_diagonals
 from compression.frames import Frames
-from compression.maxsim import PackedFrames, maxsim, maxsim_reference, unit_frames
+from compression.maxsim import PackedFrames, maxsim, maxsim_places, maxsim_reference, unit_codes, unit_frames
 from compression.similarity import cosine_maps
 
 LAYERS, SIZE = 2, 8
@@ -75,3 +75,37 @@ def test_selected_enrolments_keep_their_frames():
     assert chosen.lengths.tolist() == [12, 5, 12]
     assert torch.equal(chosen.values, torch.cat([packed.values[6:18], packed.values[:5], packed.values[6:18]]))
     assert len(packed.select(torch.tensor([], dtype=torch.int64)).values) == 0
+
+
+def test_codes_make_the_same_bits_whatever_they_are_blocked_with():
+    lengths = torch.randint(3, 26, (700,), generator=torch.Generator().manual_seed(0)).tolist()
+    packed, heard = enrolments(lengths), utterance(125)
+    codes = PackedFrames(unit_codes(packed.values), packed.lengths)
+    found = maxsim(codes, unit_codes(heard))
+    assert torch.allclose(found.scores, maxsim(packed, heard).scores, atol=5e-3)
+    chosen = torch.arange(0, 700, 13)
+    alone = maxsim(codes.select(chosen), unit_codes(heard))
+    assert torch.equal(alone.scores, found.scores[chosen])
+    assert torch.equal(alone.starts, found.starts[chosen])
+    assert torch.equal(alone.ends, found.ends[chosen])
+    assert torch.allclose(maxsim_reference(codes, unit_codes(heard)).scores, found.scores, atol=1e-6)
+
+
+def test_a_term_that_is_said_twice_has_two_places():
+    packed, heard = enrolments([6, 9]), utterance(60)
+    heard[:, 40:49] = packed.values[6:].transpose(0, 1)
+    heard[:, 5:14] = packed.values[6:].transpose(0, 1)
+    heard[:, 5] = -heard[:, 5]
+    found = maxsim_places(packed, heard, 3)
+    assert found.starts[1, :2].tolist() == [40, 5]
+    assert found.ends[1, :2].tolist() == [49, 14]
+    assert found.scores[1, 0] > found.scores[1, 1] > 0.7 > found.scores[1, 2]
+    once = maxsim(packed, heard)
+    assert torch.equal(found.scores[:, 0], once.scores)
+    assert torch.equal(found.ends[:, 0], once.ends)
+
+
+def test_a_short_utterance_has_no_second_place():
+    found = maxsim_places(enrolments([6]), utterance(1), 2)
+    assert found.scores[0, 0].isfinite()
+    assert found.scores[0, 1] == float("-inf")
