@@ -1,0 +1,26 @@
+"""The vectors whose cosines make the path score of the second stage."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class PathHead(nn.Module):
+    """An affine map per layer, applied to keywords and utterances alike before their cosine.
+
+    The spotter's frames are learnt for a network that sees the whole map; the mean along a diagonal needs frames of
+    unlike sounds to be far apart by themselves.
+    """
+
+    def __init__(self, layers: int, frame_size: int, size: int, seed: int = 0) -> None:
+        super().__init__()
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.weight = nn.Parameter(torch.randn(layers, frame_size, size) / frame_size**0.5)
+            self.bias = nn.Parameter(torch.zeros(layers, size))
+
+    def forward(self, kept: Tensor) -> Tensor:
+        """Unit vectors (..., layers, size) of kept frames (..., layers, frame_size)."""
+        return F.normalize(torch.einsum("...ls,lso->...lo", kept, self.weight) + self.bias, dim=-1)
