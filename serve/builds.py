@@ -5,6 +5,8 @@ import shutil
 import threading
 from collections.abc import Callable
 
+from prometheus_client import Counter
+
 from harken.errors import HarkenError
 from serve.backend import GlossaryVersion
 from serve.build_queue import BuildQueue
@@ -22,6 +24,7 @@ class BuildWorker:
 
     Args:
         publish: makes a version known to whoever searches, before requests are given it.
+        ended: counts the builds by their status.
     """
 
     def __init__(
@@ -29,11 +32,13 @@ class BuildWorker:
         queue: BuildQueue,
         builder: Builder,
         publish: Callable[[GlossaryVersion], None],
+        ended: Counter,
         settings: BuildSettings,
     ) -> None:
         self._queue = queue
         self._builder = builder
         self._publish = publish
+        self._ended = ended
         self._settings = settings
         self._stopping = threading.Event()
         self._threads = [
@@ -109,10 +114,12 @@ class BuildWorker:
             return
         if failure is None and self._queue.finish(build, owner):
             _LOG.info("build %s: version %d of glossary %s is ready", build.id, build.version, build.glossary_id)
+            self._ended.labels("ready").inc()
             self._queue.discard_old(build.glossary_id)
             return
         if failure is not None:
             _LOG.error("build %s failed", build.id, exc_info=failure)
+            self._ended.labels("failed").inc()
             self._queue.finish(build, owner, _reason(failure, build, order))
         shutil.rmtree(order.folder, ignore_errors=True)
 

@@ -19,7 +19,7 @@ from serve.settings import ServiceSettings
 ANONYMOUS = Tenant("00000000-0000-0000-0000-000000000000", "anonymous")
 """Whose the glossaries are that are made without a key."""
 
-_BEARER = HTTPBearer(
+BEARER = HTTPBearer(
     auto_error=False, description="A key of `python -m serve.keys create`; none is needed on a loopback address."
 )
 
@@ -106,7 +106,7 @@ def requires(scope: str) -> Callable[..., Caller]:
     """A dependency that is the caller of a route and refuses those whose key lacks the scope."""
 
     def caller(
-        request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)]
+        request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(BEARER)]
     ) -> Caller:
         gate: Gate = request.app.state.service.gate
         return gate.admit(request, credentials.credentials if credentials else None, scope)

@@ -81,11 +81,10 @@ def answer(error: ServiceError) -> JSONResponse:
 
 
 def add_handlers(app: FastAPI) -> None:
-    """Give every error of the app OpenAI's shape, those of the framework and unforeseen ones included."""
+    """Give every error of the app OpenAI's shape, those of the framework included; `serve.gateway` answers the rest."""
     app.add_exception_handler(ServiceError, _service_error)  # type: ignore[arg-type]
     app.add_exception_handler(RequestValidationError, _invalid_request)  # type: ignore[arg-type]
     app.add_exception_handler(HTTPException, _http_exception)  # type: ignore[arg-type]
-    app.add_exception_handler(Exception, _unforeseen)
 
 
 async def _service_error(request: Request, error: ServiceError) -> JSONResponse:
@@ -106,8 +105,8 @@ async def _http_exception(request: Request, error: HTTPException) -> JSONRespons
     return response
 
 
-async def _unforeseen(request: Request, error: Exception) -> JSONResponse:
-    identifier = request.scope.get("state", {}).get("request_id", "")
-    _LOG.error("request %s failed", identifier, exc_info=error)
-    message = f"The server failed on this request; its log has the cause under request id {identifier}."
-    return answer(ServiceError(500, "internal_error", message))
+def unforeseen(request_id: str, failure: BaseException) -> ServiceError:
+    """What a client is told of a failure that only the server's log may describe, where this puts it."""
+    _LOG.error("request %s failed", request_id, exc_info=failure)
+    message = f"The server failed on this request; its log has the cause under request id {request_id}."
+    return ServiceError(500, "internal_error", message)

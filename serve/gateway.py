@@ -14,7 +14,7 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serve.errors import ServiceError, answer
+from serve.errors import ServiceError, answer, unforeseen
 from serve.metrics import Metrics
 from serve.settings import LimitSettings
 
@@ -22,6 +22,8 @@ _ACCESS = logging.getLogger("harken.access")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _HEADERS = ((b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer"))
 _UNKNOWN_ROUTE = "(none)"
+# What the log says of a client that left before its answer began.
+_CLIENT_LEFT = 499
 
 
 class Gateway:
@@ -48,6 +50,11 @@ class Gateway:
                 await answer(refusal)(scope, receive, request.sending(send))
             else:
                 await self._app(scope, body.receive, request.sending(send))
+        except Exception as failure:
+            if request.status != _CLIENT_LEFT:
+                raise
+            if not isinstance(failure, ClientLeftError):
+                await answer(unforeseen(request.identifier, failure))(scope, receive, request.sending(send))
         finally:
             self._metrics.in_flight.dec()
             self._note(scope, request, body.received)
@@ -88,8 +95,7 @@ class _Request:
         given = headers.get(b"x-request-id", b"").decode("latin-1")
         self.identifier = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
         self.began = time.perf_counter()
-        # What a server logs of a client that left before the answer began.
-        self.status = 499
+        self.status = _CLIENT_LEFT
 
     def sending(self, send: Send) -> Send:
         async def sent(message: Message) -> None:

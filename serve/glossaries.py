@@ -13,7 +13,7 @@ from serve.backend import GlossaryVersion
 from serve.database import Database, builds, glossaries, recordings, terms
 from serve.errors import ServiceError, not_found
 from serve.folders import recording_path, version_folder
-from serve.identifiers import new_id
+from serve.identifiers import is_id, new_id
 from serve.schemas import Glossary, Page, TermEntry
 from serve.settings import LimitSettings
 from serve.terms import Term
@@ -191,7 +191,7 @@ def find_glossary(connection: Connection, tenant_id: str, identifier: str) -> Ro
         ServiceError: 404 there is none of this id, or it is another tenant's.
     """
     statement = select(glossaries).where(glossaries.c.id == identifier, glossaries.c.tenant_id == tenant_id)
-    row = connection.execute(statement).mappings().first()
+    row = connection.execute(statement).mappings().first() if is_id(identifier) else None
     if row is None:
         raise not_found("glossary", identifier)
     return row
@@ -204,7 +204,7 @@ def find_term(connection: Connection, glossary_id: str, term_id: str) -> TermEnt
         ServiceError: 404 the glossary has no term of this id.
     """
     statement = _entries().where(terms.c.id == term_id, terms.c.glossary_id == glossary_id)
-    row = connection.execute(statement).mappings().first()
+    row = connection.execute(statement).mappings().first() if is_id(term_id) else None
     if row is None:
         raise not_found("term", term_id)
     return TermEntry.model_validate(dict(row))

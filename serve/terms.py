@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import BinaryIO, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -106,6 +106,11 @@ def explain(failure: ValidationError) -> str:
     where = ".".join(str(part) for part in problem["loc"])
     message = problem["msg"].removeprefix("Value error, ")
     return f"{where}: {message}" if where else message
+
+
+def lines_of(file: BinaryIO) -> Iterator[bytes]:
+    """The lines of a file, none much longer than `read_terms` accepts, so that one without breaks fills no memory."""
+    return iter(lambda: file.readline(_LONGEST_LINE + 1), b"")
 
 
 def _decoded(lines: Iterable[bytes]) -> Iterator[tuple[int, str] | Problem]:
