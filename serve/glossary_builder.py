@@ -154,4 +154,3 @@ def _share(line: str) -> float:
         if found and found["stage"].startswith(stage) and int(found["total"]):
             return begin + (end - begin) * int(found["done"]) / int(found["total"])
     return 0.0
-

@@ -111,8 +111,8 @@ class GlossaryBuildSettings(Section):
     """How the versions of glossaries are made: a run of `jobs.glossary` in a Ray task."""
 
     config: Path = Field(
-        description="configuration of jobs.glossary: voices, curation, bits, workers; its models, terms and folders are "
-        "replaced by the service's. Terms sent with a request are spoken by the same voices"
+        description="configuration of jobs.glossary: voices, curation, bits, workers; models, terms and folders are the "
+        "service's instead. Terms sent with a request are spoken by the same voices"
     )
     workers: NonNegativeInt | None = Field(
         None, description="of each stage, in place of the configuration's; 0: all in the task itself"
@@ -126,7 +126,9 @@ class GraphSettings(Section):
 
     service: ServiceSettings = ServiceSettings()
     ingress: ReplicaSettings = ReplicaSettings(ongoing=256, queued=256, ongoing_target=64)
-    models: dict[str, ModelSettings] = Field(min_length=1, description="by the name requests give; the first is default")
+    models: dict[str, ModelSettings] = Field(
+        min_length=1, description="by the name in requests; the first is default"
+    )
     transcriber: TranscriberSettings = TranscriberSettings()
     glossary: GlossarySearchSettings
     builds: GlossaryBuildSettings

@@ -8,9 +8,7 @@ from harken.glossary_settings import GlossarySettings
 from serve.graph_settings import GraphSettings
 
 
-def build_recipe(
-    settings: GraphSettings, store: Path | None = None, terms: Path | None = None
-) -> GlossarySettings:
+def build_recipe(settings: GraphSettings, store: Path | None = None, terms: Path | None = None) -> GlossarySettings:
     """The configuration of `jobs.glossary` that makes the glossary in `store` of the list `terms`.
 
     Args:

@@ -1,4 +1,4 @@
-"""Terms that come with a request: spoken and enrolled when they are first sent, remembered, searched in this replica."""
+"""Terms that come with a request: spoken and enrolled when first sent, remembered, searched in this replica."""
 
 import threading
 from collections import OrderedDict
@@ -84,7 +84,7 @@ class KeywordTerms:
         if not enrolled:
             return None
         enrolments = [recording.of(entry.id, voice) for entry, made in enrolled for voice, recording in made]
-        glossary = MemoryGlossary.of([entry for entry, _ in enrolled], enrolments, self._search_model)
+        glossary = MemoryGlossary([entry for entry, _ in enrolled], enrolments)
         return Cascade(self._spotter, self._search_model, glossary, self._cascade)
 
     def _read(self, terms: Sequence[str]) -> list[Row]:
@@ -113,9 +113,7 @@ class KeywordTerms:
                 if self._recipe.speaks(name, draft.language)
                 for take in takes
             ]
-            spoken += [
-                (row["key"], row["voice"], result) for row, result in zip(rows, speaker(rows), strict=True)
-            ]
+            spoken += [(row["key"], row["voice"], result) for row, result in zip(rows, speaker(rows), strict=True)]
         outcomes = self._encoder.encode([row for _, _, row in spoken])
         whole = [row for row, outcome in enumerate(outcomes) if isinstance(outcome, Tensor)]
         recordings = self._record([outcomes[row] for row in whole])

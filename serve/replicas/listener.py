@@ -1,4 +1,4 @@
-"""One model in a transcriber replica: speech is encoded once, for whoever spots terms in it and for whoever writes it."""
+"""One model in a transcriber replica: speech is encoded once, to spot terms in it and to write it."""
 
 import threading
 from collections.abc import Sequence

@@ -14,12 +14,12 @@ from compression.cascade.utterance import CompressedUtterance
 from harken.audio import SAMPLE_RATE
 from harken.cascade_settings import CascadeSettings
 from harken.detection import Detection
-from harken.vad import SpeechWindow
 from serve.backend import Search, Spotting, Transcription, TranscriptionRequest
 from serve.replicas.figures import Stages
 from serve.replicas.listener import Heard, Listener, Passage, Wave, Written
 from serve.replicas.shards import Gathered, Shards, counted
 from serve.replicas.telling import WrittenWindow, spotting_of, transcription_of
+from serve.replicas.windows import Window
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -70,7 +70,7 @@ class Session:
         parts: Parts,
         listener: Listener,
         request: TranscriptionRequest,
-        windows: Sequence[SpeechWindow],
+        windows: Sequence[Window],
         terms: TermSearch | None,
         language: str | None,
         stages: Stages,
@@ -104,10 +104,10 @@ class Session:
                 found.append((start, detections))
         return spotting_of(found, self._search(), self._stages.seconds)
 
-    def _each(self, work: Callable[[SpeechWindow], Awaitable[Result]]) -> AsyncIterator[Result]:
+    def _each(self, work: Callable[[Window], Awaitable[Result]]) -> AsyncIterator[Result]:
         return in_order(work, self._windows, self._parts.windows_at_once)
 
-    async def _spot(self, window: SpeechWindow) -> tuple[float, Heard, list[Detection]]:
+    async def _spot(self, window: Window) -> tuple[float, Heard, list[Detection]]:
         spotted = self._request.glossary is not None or self._terms is not None
         with self._stages.timed("encode"):
             heard = await self._parts.batches.encode(self._listener, Wave(window.samples, spotted))
@@ -119,7 +119,7 @@ class Session:
             detections = await asyncio.to_thread(detections_of, gathered.answers, own, self._parts)
         return window.start, heard, detections
 
-    async def _write(self, window: SpeechWindow) -> WrittenWindow:
+    async def _write(self, window: Window) -> WrittenWindow:
         start, heard, detections = await self._spot(window)
         first = window is self._windows[0]
         language = None if first and not self._language.done() else await self._language
@@ -159,7 +159,7 @@ def detections_of(answers: Sequence[ShardResult], own: ShardResult | None, parts
 async def in_order(
     work: Callable[[Item], Awaitable[Result]], items: Sequence[Item], at_once: int
 ) -> AsyncIterator[Result]:
-    """The results in the order of the items, of which so many are worked on at a time; an exception ends all of them."""
+    """The results in the order of the items, so many worked on at a time; an exception ends all of them."""
     begun: deque[asyncio.Future[Result]] = deque()
     try:
         for item in items:

@@ -15,8 +15,8 @@ from compression.search_model import SearchModel
 from compression.storage import load_spotter
 from harken.whisper import resolve_device
 from serve.backend import GlossaryVersion
-from serve.replicas.figures import ShardFigures
 from serve.graph_settings import GlossarySearchSettings
+from serve.replicas.figures import ShardFigures
 from serve.replicas.opened import OpenVersions
 
 _LOG = logging.getLogger("ray.serve")

@@ -15,7 +15,6 @@ from actors.phonetics import Phonetics
 from compression.search_model import SearchModel
 from compression.storage import load_spotter
 from harken.biasing.biaser import Biaser
-from harken.vad import SpeechWindows
 from harken.whisper import Whisper, load_whisper
 from serve.backend import Readiness, Spotting, Transcription, TranscriptionRequest
 from serve.graph_settings import GraphSettings
@@ -25,6 +24,7 @@ from serve.replicas.keyword_terms import KeywordTerms
 from serve.replicas.listener import Heard, Listener, Passage, Wave, Written
 from serve.replicas.session import Parts, Session
 from serve.replicas.shards import Shards
+from serve.replicas.windows import find_windows
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -50,7 +50,6 @@ class Transcriber:
         self._terms = KeywordTerms(
             self._recipe, self._reference, self._spotter, search_model, cascade, own.terms_held, own.threads
         )
-        self._windows = SpeechWindows()
         shards_ = Shards(shards, settings.glossary.deadline_seconds, SearchFigures())
         self._parts = Parts(self, shards_, search_model.calibration, cascade, own.windows_at_once)
         self._working = 0
@@ -123,7 +122,7 @@ class Transcriber:
         stages = Stages()
         listener: Listener = await self._listener(request.model)
         with stages.timed("windows"):
-            windows = await asyncio.to_thread(self._windows.find, request.wave, listener.longest_samples)
+            windows = await asyncio.to_thread(find_windows, request.wave, listener.longest_samples)
         terms = None
         if request.keywords:
             with stages.timed("keywords"):
