@@ -111,8 +111,8 @@ class GlossaryBuildSettings(Section):
     """How the versions of glossaries are made: a run of `jobs.glossary` in a Ray task."""
 
     config: Path = Field(
-        description="configuration of jobs.glossary: voices, curation, bits, workers; models, terms and folders are the "
-        "service's instead. Terms sent with a request are spoken by the same voices"
+        description="configuration of jobs.glossary: voices, curation, bits, workers; models, terms and folders are "
+        "the service's instead. Terms sent with a request are spoken by the same voices"
     )
     workers: NonNegativeInt | None = Field(
         None, description="of each stage, in place of the configuration's; 0: all in the task itself"
