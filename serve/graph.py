@@ -4,38 +4,18 @@
 `GraphSettings`. All options of the deployments come from there, so that one file says what runs.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
-from fastapi import FastAPI
 from ray import serve
 from ray.serve import Application
-from ray.serve.handle import DeploymentHandle
 
 from harken.config import check
-from serve.app import create_app
-from serve.glossary_builder import GlossaryBuilder
 from serve.graph_settings import GraphSettings
-from serve.ray_backend import RayBackend
+from serve.ingress import Ingress
 from serve.replicas.shard import Shard
 from serve.replicas.transcriber import Transcriber
 
 APPLICATION = "harken"
-
-
-@serve.deployment
-@serve.ingress()
-class Ingress:
-    """The HTTP face; everything that needs a model is asked of the other deployments."""
-
-    def __init__(
-        self, settings: GraphSettings, transcriber: DeploymentHandle, shards: Sequence[DeploymentHandle]
-    ) -> None:
-        self._settings = settings
-        self._backend = RayBackend(settings, transcriber, shards)
-
-    def __serve_build_asgi_app__(self) -> FastAPI:
-        return create_app(self._settings.service, self._backend, GlossaryBuilder(self._settings))
 
 
 def build(settings: GraphSettings) -> Application:

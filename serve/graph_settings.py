@@ -92,7 +92,7 @@ class GlossarySearchSettings(Section):
     shards: Literal[1, 2, 4, 8] = Field(1, description="deployments that a glossary's partitions are divided among")
     cascade: CascadeSettings = CascadeSettings()
     replicas: ReplicaSettings = ReplicaSettings()
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    device: Literal["cpu", "cuda"] = "cpu"
     threads: PositiveInt = Field(1, description="PyTorch's CPU threads in each replica")
     deadline_seconds: PositiveFloat = Field(
         2.0, description="for the search of one window; shards that have not answered by then are left out"

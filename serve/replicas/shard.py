@@ -13,7 +13,6 @@ from compression.glossary.manifest import check_models
 from compression.glossary.partitions import PARTITIONS, shard_partitions
 from compression.search_model import SearchModel
 from compression.storage import load_spotter
-from harken.whisper import resolve_device
 from serve.backend import GlossaryVersion
 from serve.graph_settings import GlossarySearchSettings
 from serve.replicas.figures import ShardFigures
@@ -32,7 +31,7 @@ class Shard:
     def __init__(self, number: int, settings: GlossarySearchSettings) -> None:
         torch.set_num_threads(settings.threads)
         self._settings = settings
-        self._spotter = load_spotter(settings.spotter, resolve_device(settings.device))
+        self._spotter = load_spotter(settings.spotter, settings.device)
         self._search_model = SearchModel.load(settings.search_folder, self._spotter)
         self._fingerprint = self._search_model.fingerprint()
         self._partitions = shard_partitions(number, of=settings.shards)
