@@ -30,7 +30,7 @@ from harken.biasing.prompt import prompt_tokens
 from harken.biasing.proposals import Proposals
 from harken.biasing.scoring import score_texts
 from harken.biasing.settings import BiasingSettings
-from harken.biasing.transcript import BiasedTranscript
+from harken.biasing.transcript import BiasedTranscript, spread
 from harken.detection import Detection
 from harken.forced_alignment import align_encoded
 from harken.unit_times import UnitTime
@@ -134,24 +134,27 @@ class Biaser:
             written = self.whisper.processor.tokenizer.decode(window.hypothesis.tokens, skip_special_tokens=True)
             window.lead = written[: len(written) - len(written.lstrip())]
         texts = [window.lead + window.hypothesis.text for window in windows]
-        for window, alignment in zip(
-            windows, align_encoded(self.whisper, encoded, seconds, texts, language), strict=True
-        ):
-            lead = len(window.lead)
-            units = tuple(
+        alignments = align_encoded(self.whisper, encoded, seconds, texts, language)
+        for window, alignment, lasts in zip(windows, alignments, seconds, strict=True):
+            lead, text = len(window.lead), window.hypothesis.text
+            if alignment is None:
+                # A text in a loop, or none: times for whoever reads it, nothing to bias by.
+                window.heard = Heard(text, tuple(spread(text, 0.0, lasts)))
+                reason = guards.UNALIGNED if window.heard.units else guards.NOTHING_HEARD
+                window.refused |= dict.fromkeys(window.shortlist, reason)
+                window.shortlist = []
+                continue
+            units = (
                 UnitTime(unit.character_start - lead, unit.character_end - lead, unit.start, unit.end)
-                for unit in (alignment.units if alignment else ())
+                for unit in alignment.units
             )
-            window.heard = Heard(window.hypothesis.text, units)
+            window.heard = Heard(text, tuple(units))
 
     def _find(self, window: Proposals) -> None:
         """What is right already, and the spans of what may not be."""
         heard = window.heard
-        if not heard.units:
-            window.refused |= dict.fromkeys(window.shortlist, guards.NOTHING_HEARD)
-            return
         matcher = term_matcher(window.looked_at)
-        mentions = matcher.find(heard.text) if matcher else []
+        mentions = matcher.find(heard.text)
         for place in window.shortlist:
             detection = window.detections[place]
             for mention in mentions_of(detection, mentions):

@@ -57,7 +57,7 @@ class Candidate:
 
 
 def term_matcher(detections: Sequence[Detection]) -> KeywordMatcher:
-    """Finds any spelling of the detected terms; a mention's category is the detected term's place in the list."""
+    """Finds any spelling of the detected terms; the mentions' categories are empty."""
     keywords: dict[str, Keyword] = {}
     for detection in detections:
         for spelling in detection.spellings or (detection.term,):
@@ -86,22 +86,32 @@ def spoken_form(detection: Detection) -> str:
 def time_spans(
     heard: Heard, place: int, detection: Detection, sounds: Sounds, settings: BiasingSettings
 ) -> list[Candidate]:
-    """The spans whose ends are within the slack of the detection's and which sound most like the term."""
-    spans = []
-    for first, begin in enumerate(heard.units):
-        if abs(begin.start - detection.start) > settings.slack:
-            continue
-        for last in range(first + 1, min(first + _MOST_UNITS, len(heard.units)) + 1):
-            end = heard.units[last - 1].end
-            if abs(end - detection.end) > settings.slack:
-                continue
-            distance = sounds.distance(spoken_form(detection), heard.words(first, last))
-            missed = abs(begin.start - detection.start) + abs(end - detection.end)
-            shared = overlap(begin.start, end, detection)
-            rank = distance + _DISTANCE_PER_SECOND * missed
-            spans.append((rank, Candidate(place, first, last, shared, distance, ("substitution",))))
-    ranked = sorted(spans, key=lambda span: (span[0], span[1].first, span[1].last))
-    return [candidate for _, candidate in ranked[:_SPANS_PER_DETECTION]]
+    """The spans whose ends are within the slack of the detection's and which sound most like the term.
+
+    Where words are so wrong that none begin and end there, the units that are said mostly inside the detection.
+    """
+    spans = [
+        (first, last)
+        for first, begin in enumerate(heard.units)
+        if abs(begin.start - detection.start) <= settings.slack
+        for last in range(first + 1, min(first + _MOST_UNITS, len(heard.units)) + 1)
+        if abs(heard.units[last - 1].end - detection.end) <= settings.slack
+    ]
+    if not spans:
+        inside = [
+            index
+            for index, unit in enumerate(heard.units)
+            if detection.start <= (unit.start + unit.end) / 2 <= detection.end
+        ]
+        spans = [(inside[0], inside[-1] + 1)] if inside else []
+    candidates = [_candidate(heard, place, detection, span, "substitution", sounds) for span in spans]
+
+    def rank(candidate: Candidate) -> tuple[float, int, int]:
+        begin, end = heard.units[candidate.first].start, heard.units[candidate.last - 1].end
+        missed = abs(begin - detection.start) + abs(end - detection.end)
+        return candidate.distance + _DISTANCE_PER_SECOND * missed, candidate.first, candidate.last
+
+    return sorted(candidates, key=rank)[:_SPANS_PER_DETECTION]
 
 
 def biased_spans(
@@ -133,10 +143,8 @@ def biased_spans(
             replaced = [step.reference for step in touching if step.kind != "insert"]
             if not replaced or all(step.kind == "match" for step in touching):
                 continue
-            first, last = min(replaced), max(replaced) + 1
-            shared = overlap(heard.units[first].start, heard.units[last - 1].end, detection)
-            distance = sounds.distance(spoken_form(detection), heard.words(first, last))
-            candidates.append(Candidate(place, first, last, shared, distance, (mechanism,)))
+            span = min(replaced), max(replaced) + 1
+            candidates.append(_candidate(heard, place, detection, span, mechanism, sounds))
     return candidates
 
 
@@ -149,3 +157,12 @@ def merged(candidates: Iterable[Candidate]) -> list[Candidate]:
         mechanisms = (known.mechanisms if known else ()) + candidate.mechanisms
         by_span[key] = Candidate(*key, candidate.overlap, candidate.distance, tuple(dict.fromkeys(mechanisms)))
     return list(by_span.values())
+
+
+def _candidate(
+    heard: Heard, place: int, detection: Detection, span: tuple[int, int], mechanism: str, sounds: Sounds
+) -> Candidate:
+    first, last = span
+    shared = overlap(heard.units[first].start, heard.units[last - 1].end, detection)
+    distance = sounds.distance(spoken_form(detection), heard.words(first, last))
+    return Candidate(place, first, last, shared, distance, (mechanism,))

@@ -1,4 +1,4 @@
-"""From proposals to a transcript: the guards' choice is written into the unbiased text, and every decision explained."""
+"""From proposals to a transcript: the guards' choice written into the unbiased text, every decision explained."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace

@@ -17,7 +17,7 @@ class Proposals:
 
     Attributes:
         hypothesis: of the unbiased decoding.
-        heard: its text and the times of its units; no units where they cannot be told.
+        heard: its text and the times of its units.
         biased: by mechanism ("prompt", "boost") the text that was decoded with that help.
         shortlist: places of the detections that are looked at, the most probable first.
         refused: why others are not, and why there is no candidate, by place.

@@ -16,7 +16,8 @@ def score_texts(
     """Score each text as what is said in its window.
 
     Returns:
-        The sum of the log-probabilities of each text's tokens and of the end after them; None for one with more tokens than the decoder takes.
+        Per text the sum of the log-probabilities of its tokens and of the end after them; None for one with more
+        tokens than the decoder takes.
 
     Raises:
         HarkenError: the model does not know the language.

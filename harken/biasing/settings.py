@@ -40,7 +40,7 @@ class BiasingSettings(Section):
     least_overlap: Fraction = Field(0.5, description="of span and detection in time, as a share of the shorter one")
     most_distance: Fraction = Field(0.75, description="between the sounds of the term and of the words it replaces")
     least_gain: FiniteFloat = Field(-10.0, description="nats per token that a text may lose by the term")
-    least_evidence: FiniteFloat = Field(0.0, description="log-odds a term needs")
+    least_evidence: FiniteFloat = Field(-0.5, description="log-odds a term needs")
     evidence: EvidenceSettings = EvidenceSettings()
 
     @model_validator(mode="after")

@@ -93,6 +93,8 @@ class BiasedTranscript:
 
 def words_of(text: str, units: Sequence[UnitTime]) -> tuple[Word, ...]:
     """Words from a text's units; what stands between two of them goes with the first."""
+    if not units:
+        return ()
     edges = [0, *(unit.character_start for unit in units[1:]), len(text)]
     return tuple(
         Word(text[first:last], unit.start, unit.end)
