@@ -8,6 +8,7 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, Pos
 from harken.biasing.settings import BiasingSettings
 from harken.cascade_settings import CascadeSettings
 from harken.config import Fraction, Section
+from harken.vad import VadSettings
 from serve.settings import ServiceSettings
 
 GIBIBYTE = 1024**3
@@ -81,6 +82,7 @@ class TranscriberSettings(Section):
         4096, description="terms sent with requests, once enrolled, that each replica remembers"
     )
     max_new_tokens: PositiveInt = Field(200, description="of each window")
+    vad: VadSettings = VadSettings()
     biasing: BiasingSettings = BiasingSettings()
 
 

@@ -15,6 +15,7 @@ from actors.phonetics import Phonetics
 from compression.search_model import SearchModel
 from compression.storage import load_spotter
 from harken.biasing.biaser import Biaser
+from harken.vad import VoiceActivity
 from harken.whisper import Whisper, load_whisper
 from serve.backend import Readiness, Spotting, Transcription, TranscriptionRequest
 from serve.graph_settings import GraphSettings
@@ -50,6 +51,7 @@ class Transcriber:
         self._terms = KeywordTerms(
             self._recipe, self._reference, self._spotter, search_model, cascade, own.terms_held, own.threads
         )
+        self._voice = VoiceActivity(own.vad)
         shards_ = Shards(shards, settings.glossary.deadline_seconds, SearchFigures())
         self._parts = Parts(self, shards_, search_model.calibration, cascade, own.windows_at_once)
         self._working = 0
@@ -122,7 +124,7 @@ class Transcriber:
         stages = Stages()
         listener: Listener = await self._listener(request.model)
         with stages.timed("windows"):
-            windows = await asyncio.to_thread(find_windows, request.wave, listener.longest_samples)
+            windows = await asyncio.to_thread(find_windows, self._voice, request.wave, listener.longest_samples)
         terms = None
         if request.keywords:
             with stages.timed("keywords"):

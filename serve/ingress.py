@@ -1,0 +1,27 @@
+"""The deployment that clients talk to: the HTTP face over the other deployments of the graph."""
+
+from collections.abc import Sequence
+
+from fastapi import FastAPI
+from ray import serve
+from ray.serve.handle import DeploymentHandle
+
+from serve.app import create_app
+from serve.glossary_builder import GlossaryBuilder
+from serve.graph_settings import GraphSettings
+from serve.ray_backend import RayBackend
+
+
+@serve.deployment
+@serve.ingress()
+class Ingress:
+    """The HTTP face; everything that needs a model is asked of the other deployments."""
+
+    def __init__(
+        self, settings: GraphSettings, transcriber: DeploymentHandle, shards: Sequence[DeploymentHandle]
+    ) -> None:
+        self._settings = settings
+        self._backend = RayBackend(settings, transcriber, shards)
+
+    def __serve_build_asgi_app__(self) -> FastAPI:
+        return create_app(self._settings.service, self._backend, GlossaryBuilder(self._settings))
