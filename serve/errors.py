@@ -42,6 +42,10 @@ class ServiceError(Exception):
         self.param = param
         self.retry_after = retry_after
 
+    def __reduce__(self) -> tuple[object, ...]:
+        # Replicas of the graph raise it where others catch it; exceptions are rebuilt from their message alone.
+        return type(self), (self.status, self.code, self.message, self.param, self.retry_after)
+
     def document(self) -> dict[str, dict[str, str | None]]:
         """The body of the answer."""
         kind = _TYPES.get(self.status, "invalid_request_error" if self.status < 500 else "server_error")

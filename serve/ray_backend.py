@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import aclosing, contextmanager
 
 from ray.exceptions import RayActorError, RayTaskError
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError, ReplicaUnavailableError
@@ -13,6 +13,7 @@ from harken.model_folder import model_languages
 from serve.backend import GlossaryVersion, ModelCard, Readiness, Spotting, Transcription, TranscriptionRequest
 from serve.errors import ServiceError, overloaded, unavailable
 from serve.graph_settings import GraphSettings
+from serve.handles import answer, answers
 
 _LOG = logging.getLogger("ray.serve")
 _LOST = (RayActorError, ReplicaUnavailableError)
@@ -48,8 +49,9 @@ class RayBackend:
         """See `serve.backend.Backend.stream`; what has been told cannot be taken back, so nothing is tried again."""
         handle = self._transcriber.options(multiplexed_model_id=request.model, stream=True)
         with _explained():
-            async for piece in handle.stream.remote(request):
-                yield piece
+            async with aclosing(answers(handle.stream.remote(request))) as pieces:
+                async for piece in pieces:
+                    yield piece
 
     async def keywords(self, request: TranscriptionRequest) -> Spotting:
         """See `serve.backend.Backend.keywords`; a replica that is lost is made up for by another."""
@@ -66,7 +68,7 @@ class RayBackend:
     async def ready(self) -> Readiness:
         """See `serve.backend.Backend.ready`."""
         with _explained():
-            found: Readiness = await self._transcriber.ready.remote()
+            found: Readiness = await answer(self._transcriber.ready.remote())
         return found
 
     def models(self) -> list[ModelCard]:
@@ -78,11 +80,11 @@ class RayBackend:
         with _explained():
             for _ in range(_TRIES - 1):
                 try:
-                    return await handle.remote(request)
+                    return await answer(handle.remote(request))
                 except _LOST as failure:
                     _LOG.warning("request %s is asked again: %s", request.request_id, failure)
                     await asyncio.sleep(_SECONDS_BETWEEN_TRIES)
-            return await handle.remote(request)
+            return await answer(handle.remote(request))
 
 
 @contextmanager

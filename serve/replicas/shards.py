@@ -14,6 +14,7 @@ from compression.cascade.utterance import CompressedUtterance
 from harken.errors import HarkenError
 from serve.backend import GlossaryVersion, Search
 from serve.errors import ServiceError
+from serve.handles import answer
 from serve.replicas.figures import SearchFigures
 
 _LOG = logging.getLogger("ray.serve")
@@ -59,15 +60,6 @@ class Shards:
         asked = (self._ask(number, version, utterance) for number in range(len(self)))
         return Gathered(tuple(await asyncio.gather(*asked)))
 
-    async def open(self, version: GlossaryVersion) -> None:
-        """Let every replica of every shard open a version.
-
-        Raises:
-            RayError: a shard cannot be reached or cannot open it.
-        """
-        told = [handle.broadcast("open", version) for handle in self._handles]
-        await asyncio.gather(*(response.results_async() for response in told))
-
     async def answering(self) -> int:
         """How many shards respond now."""
         answers = await asyncio.gather(*(self._ping(handle) for handle in self._handles))
@@ -100,7 +92,7 @@ class Shards:
     ) -> ShardResult:
         while True:
             try:
-                result: ShardResult = await self._handles[number].search.remote(version, utterance)
+                result: ShardResult = await answer(self._handles[number].search.remote(version, utterance))
                 return result
             except (RayActorError, ReplicaUnavailableError):
                 self._figures.retried(number)
@@ -109,7 +101,7 @@ class Shards:
     async def _ping(self, handle: DeploymentHandle) -> bool:
         try:
             async with asyncio.timeout(_READY_SECONDS):
-                await handle.ping.remote()
+                await answer(handle.ping.remote())
         except Exception:  # whatever it is, the shard does not respond
             return False
         return True
