@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import torch
 from numpy.typing import NDArray
@@ -13,51 +13,46 @@ from torch import Tensor
 from actors.recording_encoder import RecordingEncoder
 from compression.features import encoder_shape
 from compression.frames import Frames
-from compression.quantisation import Bits, Quantised, dequantise, quantise
+from compression.glossary.entry import Enrolment
+from compression.glossary.manifest import Description, Models
+from compression.glossary.rows import enrolment_schema, pack_enrolments
+from compression.quantisation import Bits, dequantise, quantise
 from compression.search_model import SearchModel
 from compression.spotter import Spotter
 from compression.storage import load_spotter
+from harken.digests import model_digest
 from harken.records import FAILED, OK, Row
 from harken.whisper import Device
 
-ENROLMENT_SCHEMA = pa.schema(
-    [
-        ("id", pa.string()),
-        ("frames", pa.int32()),
-        ("codes", pa.binary()),
-        ("scales", pa.binary()),
-        ("span", pa.binary()),
-        ("statistics", pa.list_(pa.float32())),
-        ("status", pa.string()),
-        ("error", pa.string()),
-    ]
-)
-
 _COMPRESSED_AT_ONCE = 64
+STORED = ("codes", "scales", "span", "statistics")
+"""The columns of an enrolment row that hold what is stored (`compression.glossary.rows`)."""
 
 
 @dataclass(frozen=True)
-class Enrolment:
-    """One recording of a term as it is stored.
+class Recording:
+    """A recording of a term as it will be searched for.
 
     Attributes:
-        frames: codes uint8 (frames, layers, size * bits / 8) with scales float16 (frames, layers).
-        span: int8 (D,), its span embedding.
-        statistics: float32 (2,), mean and deviation of its best path score over the cohort.
+        frames: float32 (layers, frames, size), with what quantisation made of them.
+        span: float32 (D,), the span embedding of these frames.
+        statistics: float32 (2,), mean and deviation of their best path score over the cohort.
     """
 
-    frames: Quantised
-    span: NDArray[np.int8]
-    statistics: NDArray[np.float32]
+    frames: NDArray[Any]
+    span: NDArray[Any]
+    statistics: NDArray[Any]
+
+    def of(self, entry_id: int, voice: str) -> Enrolment:
+        """The enrolment of an entry."""
+        return Enrolment(entry_id, voice, self.frames, self.span, self.statistics)
 
 
 class Enroller(RecordingEncoder):
-    """Rows ``{"id", "audio"[, "status", "error"]}`` in, rows of `ENROLMENT_SCHEMA` out, in the same order.
+    """Rows ``{"id", "audio"[, "status", "error"]}`` in, rows of `enroller_schema` out, in the same order.
 
-    `codes`, `scales` and `span` are the bytes of `Enrolment`'s arrays; `read_enrolment` makes arrays of them again.
-    What is stored of a recording depends on the recording alone, whatever it is batched with.
-
-    A row that failed earlier stays failed with its error; one that fails here has a cause of
+    What is stored of a recording depends on nothing but the recording (up to the last bits of float32, which depend
+    on the batch). A row that failed earlier stays failed with its error; one that fails here has a cause of
     `RecordingEncoder.encode`.
 
     Args:
@@ -83,37 +78,32 @@ class Enroller(RecordingEncoder):
     ) -> None:
         self.spotter = load_spotter(spotter)
         self.search_model = SearchModel.load(search, self.spotter)
-        self.bits: Bits = bits
+        self.description = describe(model, self.spotter, self.search_model, bits)
         settings = self.spotter.settings
-        seconds = settings.verifier.keyword_seconds
-        super().__init__(
-            model, settings.layers, settings.enrolment, "keyword", seconds, device, batch_size, threads
-        )
+        longest = settings.verifier.keyword_seconds
+        super().__init__(model, settings.layers, settings.enrolment, "keyword", longest, device, batch_size, threads)
         self.spotter.check_encoder(encoder_shape(self.whisper))
         self.spotter.to(self.whisper.device)
 
     def __call__(self, rows: list[Row]) -> list[Row]:
+        outcomes = self.enrol(rows)
+        recordings = [outcome.of(0, "") for outcome in outcomes if isinstance(outcome, Recording)]
+        stored = iter(pack_enrolments(recordings, self.description).select(list(STORED)).to_pylist())
         results: list[Row] = []
-        for row, outcome in zip(rows, self.enrol(rows), strict=True):
-            blank: Row = dict.fromkeys(ENROLMENT_SCHEMA.names) | {"id": row["id"]}
+        for row, outcome in zip(rows, outcomes, strict=True):
             if isinstance(outcome, str):
-                results.append(blank | {"status": FAILED, "error": outcome})
-                continue
-            stored = {
-                "frames": len(outcome.frames.codes),
-                "codes": outcome.frames.codes.tobytes(),
-                "scales": outcome.frames.scales.tobytes(),
-                "span": outcome.span.tobytes(),
-                "statistics": outcome.statistics.tolist(),
-            }
-            results.append(blank | stored | {"status": OK})
+                failed: Row = dict.fromkeys(STORED) | {"frames": None, "status": FAILED, "error": outcome}
+                results.append({"id": row["id"]} | failed)
+            else:
+                made = {"frames": outcome.frames.shape[1], "status": OK, "error": None}
+                results.append({"id": row["id"]} | next(stored) | made)
         return results
 
-    def enrol(self, rows: Sequence[Row]) -> list[Enrolment | str]:
-        """Of each row what is stored of its recording, or why there is nothing."""
-        outcomes: list[Tensor | str] = self.encode(rows)
+    def enrol(self, rows: Sequence[Row]) -> list[Recording | str]:
+        """Of each row its recording, or why there is none."""
+        outcomes = self.encode(rows)
         encoded = [outcome for outcome in outcomes if isinstance(outcome, Tensor)]
-        made = iter(self.store(self.compress(encoded)))
+        made = iter(recordings_of(self.compress(encoded), self.search_model, self.description.bits))
         return [outcome if isinstance(outcome, str) else next(made) for outcome in outcomes]
 
     def compress(self, encoded: Sequence[Tensor]) -> list[Tensor]:
@@ -125,24 +115,33 @@ class Enroller(RecordingEncoder):
                 kept += [frames.float().cpu() for frames in self.spotter.compress(batch)[0].unstack()]
         return kept
 
-    def store(self, kept: Sequence[Tensor]) -> list[Enrolment]:
-        """What is stored of kept frames (layers, frames, size); spans and scores are those of the stored values."""
-        quantised = [quantise(frames.transpose(0, 1).numpy(), self.bits) for frames in kept]
-        return enrolments(quantised, self.search_model)
 
-
-def enrolments(quantised: Sequence[Quantised], search_model: SearchModel) -> list[Enrolment]:
-    """Span and statistics of quantised frames (frames, layers, size), one recording each."""
-    stored = [torch.from_numpy(dequantise(frames)).transpose(0, 1) for frames in quantised]
-    spans = search_model.spans.encode_int8(search_model.spans.embed(stored)).numpy()
+def recordings_of(kept: Sequence[Tensor], search_model: SearchModel, bits: Bits) -> list[Recording]:
+    """Recordings of kept frames (layers, frames, size); spans and scores are those of the values that are stored."""
+    if not kept:
+        return []
+    stored = [torch.from_numpy(dequantise(quantise(frames.numpy(), bits))) for frames in kept]
+    spans = search_model.spans.embed(stored).numpy()
     statistics = search_model.background_statistics(stored).numpy()
-    return [Enrolment(*parts) for parts in zip(quantised, spans, statistics, strict=True)]
+    return [
+        Recording(frames.numpy(), span, scores) for frames, span, scores in zip(stored, spans, statistics, strict=True)
+    ]
 
 
-def read_enrolment(row: Row, spotter: Spotter, bits: Bits) -> Enrolment:
-    """The arrays of a row of `ENROLMENT_SCHEMA` that has not failed."""
-    frames, layers = row["frames"], len(spotter.settings.layers)
-    codes = np.frombuffer(row["codes"], np.uint8).reshape(frames, layers, -1)
-    scales = np.frombuffer(row["scales"], np.float16).reshape(frames, layers)
-    span = np.frombuffer(row["span"], np.int8)
-    return Enrolment(Quantised(codes, scales, bits), span, np.array(row["statistics"], np.float32))
+def describe(model: str, spotter: Spotter, search_model: SearchModel, bits: Bits) -> Description:
+    """What a glossary made with these models says of itself."""
+    return Description(
+        models=Models(encoder=model_digest(model), spotter=spotter.fingerprint(), search=search_model.fingerprint()),
+        layers=len(spotter.settings.layers),
+        size=spotter.settings.frame_size,
+        bits=bits,
+        span_size=search_model.settings.spans.size,
+    )
+
+
+def enroller_schema(description: Description) -> pa.Schema:
+    """The columns of an `Enroller`'s rows: what is stored, as `compression.glossary.rows` has it, and what became."""
+    stored = enrolment_schema(description)
+    kept = [stored.field(name) for name in STORED]
+    ends = [("frames", pa.int32()), ("status", pa.string()), ("error", pa.string())]
+    return pa.schema([("id", pa.string()), *kept, *ends])

@@ -44,7 +44,9 @@ class TermReader:
 
     def __call__(self, rows: list[Row]) -> list[Row]:
         texts = [self.readings(row) for row in rows]
-        phonemes = self._phonemes([(row["language"], text) for row, found in zip(rows, texts, strict=True) for text in found])
+        phonemes = self._phonemes(
+            [(row["language"], text) for row, found in zip(rows, texts, strict=True) for text in found]
+        )
         results = []
         for row, found in zip(rows, texts, strict=True):
             alike: dict[object, Row] = {}

@@ -5,6 +5,7 @@ from typing import Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt, field_validator
 
+from harken.cascade_settings import CascadeSettings
 from harken.config import Section
 from harken.settings import ClusterSettings, RunSettings
 from harken.spotting_settings import EngineSettings
@@ -65,6 +66,7 @@ class GlossarySettings(Section):
         min_length=1, description="every term is spoken by all engines of its language"
     )
     bits: Literal[8, 4] = Field(8, description="of a stored value")
+    cascade: CascadeSettings = Field(CascadeSettings(), description="of `search`")
     resources: EnrolmentResourceSettings = EnrolmentResourceSettings()
 
     @field_validator("engines")
