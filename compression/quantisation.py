@@ -78,5 +78,5 @@ def dequantise(quantised: Quantised) -> NDArray[np.float32]:
 def decode(codes: NDArray[np.uint8], bits: Bits) -> NDArray[np.float32]:
     """The codes as numbers, float32 (..., size): the vectors up to their scale, which a cosine does not see."""
     if bits == 4:
-        return _HALVES[codes].reshape(*codes.shape[:-1], -1)
+        return _HALVES[codes].reshape(*codes.shape[:-1], 2 * codes.shape[-1])
     return codes.view(np.int8).astype(np.float32)

@@ -14,9 +14,6 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-PARTITIONS = 8
-"""A glossary is always divided into this many parts, by entry; shards are sets of them."""
-
 
 @dataclass(frozen=True)
 class Term:
@@ -58,7 +55,7 @@ class GlossaryReader(Protocol):
 
     @property
     def partitions(self) -> tuple[int, ...]:
-        """The partitions that were opened, ascending: of `range(PARTITIONS)`."""
+        """The partitions that were opened, ascending (of the 8 of `partitions.PARTITIONS`)."""
 
     @property
     def lengths(self) -> NDArray[np.uint16]:
