@@ -2,10 +2,12 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from compression.glossary.entry import Entry, Spelling
+from harken.glossary_settings import RECORDINGS
 from harken.glossary_terms import spelling_key
-from harken.records import Row
+from harken.records import Row, fingerprint
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,25 @@ class EntryDraft:
     def texts(self) -> tuple[str, ...]:
         """Its spellings."""
         return tuple(spelling.text for spelling in self.entry.spellings)
+
+    def to_speak(self, engine: str, recordings: int, seed: int) -> list[Row]:
+        """Rows for a `Speaker`, ``{"id", "text", "reading", "voice"}``: a recording each, which the id decides.
+
+        The id depends on the entry, the engine and the seed alone, so that a term has the same recordings in every
+        glossary.
+        """
+        if not self.reading:
+            return []
+        voices = [f"{engine} {take}" for take in range(recordings)]
+        return [self._row(voice, seed) | {"reading": self.reading} for voice in voices]
+
+    def to_read(self) -> list[Row]:
+        """Rows for a `RecordingReader`, ``{"id", "text", "audio_path", "voice"}``: the user's own recordings."""
+        return [self._row(f"{RECORDINGS} {Path(path).name}", path) | {"audio_path": path} for path in self.audio]
+
+    def _row(self, voice: str, *further: object) -> Row:
+        identity = fingerprint("recording", self.entry.id, self.reading, voice, *further)
+        return {"id": identity, "text": self.texts[0], "voice": voice}
 
 
 # How two readings are found to be the same, and by what.

@@ -20,7 +20,7 @@ from compression.glossary.rows import SPELLINGS
 from harken.config import dump_yaml
 from harken.curation import Candidate, Findings, curate
 from harken.errors import HarkenError
-from harken.glossary_settings import RECORDINGS
+from harken.glossary_settings import RECORDINGS, GlossarySettings
 from harken.glossary_terms import GlossaryTerm, spelling_key
 from harken.records import Row, fingerprint, read_parquet, write_parquet
 from jobs.flow import exclusive
@@ -96,7 +96,12 @@ def take_entries(stages: GlossaryStages) -> dict[str, Any]:
         write_parquet(stage.directory / ENTRIES, _entry_rows(drafts, findings), ENTRY_SCHEMA)
         spoken = {}
         for name in (*run.engines, RECORDINGS):
-            rows = [row for index, draft in enumerate(drafts) if index not in blocked for row in _spoken(stages, name, index, draft)]
+            rows = [
+                row | {"entry": index}
+                for index, draft in enumerate(drafts)
+                if index not in blocked
+                for row in _spoken(run, name, draft)
+            ]
             write_parquet(stage.directory / f"{SPOKEN}-{name}.parquet", rows, SPOKEN_SCHEMA, stages.rows_per_shard)
             spoken[name] = len(rows)
         flags = Counter(flag for found in findings.flags for flag in found)
@@ -139,21 +144,8 @@ def _entry_rows(drafts: Sequence[EntryDraft], findings: Findings) -> list[Row]:
     ]
 
 
-def _spoken(stages: GlossaryStages, name: str, index: int, draft: EntryDraft) -> Iterator[Row]:
+def _spoken(run: GlossarySettings, name: str, draft: EntryDraft) -> list[Row]:
     """The recordings of an entry that an engine makes, or the user's own."""
-    run, identity = stages.run, (draft.entry.id, draft.reading)
-    blank: Row = {"text": draft.texts[0], "reading": None, "audio_path": None, "entry": index}
     if name == RECORDINGS:
-        for path in draft.audio:
-            voice = f"{RECORDINGS} {Path(path).name}"
-            yield blank | {"id": fingerprint("recording", identity, path), "audio_path": path, "voice": voice}
-    elif draft.reading and run.speaks(name, draft.language):
-        for take in range(run.engines[name].recordings):
-            voice = f"{name} {take}"
-            yield blank | {
-                "id": fingerprint("recording", identity, voice, run.run.seed),
-                "reading": draft.reading,
-                "voice": voice,
-            }
-
-
+        return draft.to_read()
+    return draft.to_speak(name, run.engines[name].recordings, run.run.seed) if run.speaks(name, draft.language) else []

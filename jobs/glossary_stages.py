@@ -108,4 +108,3 @@ class GlossaryStages:
     def _stage(self, kind: str, shards: int, *content: object, name: str = "") -> Stage:
         digest = fingerprint(kind, REVISIONS[kind], self.rows_per_shard, *content)
         return Stage.under(self.run.run.output, f"{kind}-{name}" if name else kind, digest, shards)
-

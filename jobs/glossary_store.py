@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from compression.glossary.entry import Entry
 from compression.glossary.manifest import Description, Models, check_models
-from compression.glossary.rows import enrolment_schema, pack_entries, pack_enrolments
+from compression.glossary.rows import enrolment_schema, pack_enrolments, pack_entries
 from compression.glossary.store import GlossaryStore
 from compression.glossary.writer import SegmentWriter
 from compression.search_model import SearchModel
