@@ -1,4 +1,4 @@
-"""Background utterances against which every enrolment is scored once: what its scores are when it is not said."""
+"""Background utterances in which every enrolment is scored once: what its scores are worth when it is not said."""
 
 from __future__ import annotations
 
@@ -7,6 +7,11 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+from compression.maxsim import PackedFrames, maxsim
+
+# A term that scores the same everywhere is not infinitely surprising when it scores a little more.
+_LEAST_DEVIATION = 1e-3
 
 
 @dataclass(frozen=True)
@@ -32,8 +37,23 @@ class Cohort:
         return len(self.offsets) - 1
 
     def utterances(self) -> list[Tensor]:
-        """The utterances' frames up to their length, float32 (layers, frames, size)."""
+        """The utterances' frames up to their length, float32 (frames, layers, size)."""
         bounds = self.offsets.tolist()
-        return [
-            self.codes[start:end].float().transpose(0, 1) for start, end in zip(bounds[:-1], bounds[1:], strict=True)
-        ]
+        return [self.codes[start:end].float() for start, end in zip(bounds[:-1], bounds[1:], strict=True)]
+
+
+def background_statistics(keywords: PackedFrames, utterances: Sequence[Tensor]) -> Tensor:
+    """Mean and standard deviation, float32 (keywords, 2), of each keyword's best path score over utterances.
+
+    Args:
+        keywords: unit vectors.
+        utterances: unit vectors (layers, frames, size), of the background.
+    """
+    scores = torch.stack([maxsim(keywords, utterance).scores for utterance in utterances]).double()
+    deviation, mean = torch.std_mean(scores, dim=0, correction=0)
+    return torch.stack([mean, deviation], dim=1).float()
+
+
+def normed(scores: Tensor, statistics: Tensor) -> Tensor:
+    """How many standard deviations scores (..., n) are above what the keywords, (n, 2), score in the background."""
+    return (scores - statistics[:, 0]) / statistics[:, 1].clamp(min=_LEAST_DEVIATION)

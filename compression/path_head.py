@@ -21,6 +21,6 @@ class PathHead(nn.Module):
             self.weight = nn.Parameter(torch.randn(layers, frame_size, size) / frame_size**0.5)
             self.bias = nn.Parameter(torch.zeros(layers, size))
 
-    def forward(self, kept: Tensor) -> Tensor:
-        """Unit vectors (..., layers, size) of kept frames (..., layers, frame_size)."""
-        return F.normalize(torch.einsum("...ls,lso->...lo", kept, self.weight) + self.bias, dim=-1)
+    def forward(self, unit: Tensor) -> Tensor:
+        """Unit vectors (..., layers, size) of unit frames (..., layers, frame_size)."""
+        return F.normalize(torch.einsum("...ls,lso->...lo", unit, self.weight) + self.bias, dim=-1)

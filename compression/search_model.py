@@ -16,9 +16,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from compression.background import background_statistics
 from compression.calibration import Calibration
-from compression.cohort import Cohort
+from compression.cohort import Cohort, background_statistics
+from compression.maxsim import PackedFrames
 from compression.path_head import PathHead
 from compression.spans import SpanEmbedder
 from compression.spotter import Spotter
@@ -61,20 +61,25 @@ class SearchModel:
         """The unit vectors (..., layers, path size) whose cosines path scores are means of.
 
         Args:
-            kept: (..., layers, size), as the spotter compresses or as `dequantise` gives it back. A vector's length
-                does not matter without a path head; with one, quantisation must keep it.
+            kept: (..., layers, size), as the spotter compresses or as a glossary gives it back: a vector's length
+                does not matter.
         """
-        return F.normalize(kept, dim=-1) if self.path_head is None else self.path_head(kept)
+        unit = F.normalize(kept.float(), dim=-1)
+        return unit if self.path_head is None else self.path_head(unit)
 
+    @torch.inference_mode()
     def background_statistics(self, recordings: Sequence[Tensor]) -> Tensor:
         """Mean and standard deviation, float32 (n, 2), of enrolments' best path scores over the cohort's utterances.
 
         Args:
             recordings: kept frames of one enrolment each, (layers, frames, size).
         """
-        kept = [self.path_frames(recording.transpose(0, 1)).transpose(0, 1) for recording in recordings]
-        heard = [self.path_frames(frames.transpose(0, 1)).transpose(0, 1) for frames in self.cohort.utterances()]
-        return background_statistics(kept, heard)
+        if not recordings:
+            return torch.empty(0, 2)
+        packed = torch.cat([recording.transpose(0, 1) for recording in recordings])
+        lengths = torch.tensor([recording.shape[1] for recording in recordings])
+        heard = [self.path_frames(frames).transpose(0, 1) for frames in self.cohort.utterances()]
+        return background_statistics(PackedFrames(self.path_frames(packed), lengths), heard)
 
     def fingerprint(self) -> str:
         """16 hexadecimal digits of what decides what a glossary stores: not the calibration."""

@@ -7,7 +7,6 @@ the order of the sounds counts and the rate of speech does not. Terms are embedd
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -20,8 +19,9 @@ from harken.errors import HarkenError
 from harken.search_settings import SpanSettings
 
 _RECORDINGS_AT_ONCE = 1024
-# A unit vector's values are about 1 / sqrt(size): int8 ends at four times that.
-_LARGEST_IN_DEVIATIONS = 4.0
+
+LENGTH_TOLERANCE = 1.5
+"""An enrolment is compared with windows that are less than so many times longer or shorter."""
 
 
 @dataclass(frozen=True)
@@ -114,14 +114,10 @@ class SpanEmbedder(nn.Module):
             lengths.append(min(self.longest, longer))
         return tuple(lengths)
 
-    @property
-    def int8_scale(self) -> float:
-        """What a vector's values are multiplied by before they are rounded; the same for all, and not learnt."""
-        return 127 * max(1.0, math.sqrt(self.settings.size) / _LARGEST_IN_DEVIATIONS)
-
-    def encode_int8(self, vectors: Tensor) -> Tensor:
-        """int8 codes of unit vectors (..., size); the dot of two codes is `int8_scale` squared times their cosine."""
-        return (vectors * self.int8_scale).round().clamp(-127, 127).to(torch.int8)
+    @staticmethod
+    def encode_int8(vectors: Tensor) -> Tensor:
+        """int8 codes of unit vectors (..., size): the dot of two codes over 127 squared is nearly their cosine."""
+        return (vectors * 127).round().to(torch.int8)
 
     def _check(self, recording: Tensor) -> None:
         if recording.dim() != 3 or recording.shape[0::2] != (self.layers, self.frame_size) or not recording.shape[1]:
@@ -151,12 +147,17 @@ def segment_means(sums: Tensor, starts: Tensor, ends: Tensor, segments: int) -> 
     # Places in long packs of recordings have too few bits left in float32.
     starts, lengths = starts.double(), (ends - starts).double()
     places = starts[:, None] + lengths[:, None] * (torch.arange(segments + 1, device=sums.device) / segments)
-    low = places.floor().long().clamp(max=len(sums) - 1)
-    weights = (places - low).to(sums.dtype)[:, :, None, None]
-    flat = sums.flatten(1)
-    shape = (*places.shape, *sums.shape[1:])
-    below = flat.index_select(0, low.flatten()).view(shape)
-    above = flat.index_select(0, (low + 1).clamp(max=len(sums) - 1).flatten()).view(shape)
-    at = torch.lerp(below, above, weights)
     widths = (lengths / segments).to(sums.dtype)[:, None, None, None]
-    return (at.diff(dim=1) / widths).transpose(1, 2)
+    return (sums_at(sums, places).diff(dim=1) / widths).transpose(1, 2)
+
+
+def sums_at(sums: Tensor, places: Tensor) -> Tensor:
+    """Running sums (borders, layers, size) at places (..., ) of float64, also between borders: (..., layers, size)."""
+    low = places.floor().long().clamp(max=len(sums) - 1)
+    weights = (places - low).to(sums.dtype)[..., None]
+    flat = sums.flatten(1)
+    below, above = (
+        flat.index_select(0, index.flatten()).view(*places.shape, -1)
+        for index in (low, (low + 1).clamp(max=len(sums) - 1))
+    )
+    return torch.lerp(below, above, weights).unflatten(-1, sums.shape[1:])

@@ -13,9 +13,6 @@ class SpanSettings(Section):
     size: PositiveInt = Field(128, description="values of a span's vector")
     shortest_frames: PositiveInt = Field(3, description="kept frames of the shortest window")
     length_ratio: float = Field(1.2, gt=1.0, description="of one window length to the next, up to the longest term")
-    length_tolerance: float = Field(
-        1.5, gt=1.0, description="an enrolment is compared with windows at most so many times longer or shorter"
-    )
 
 
 class SearchModelSettings(Section):

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from compression.background import best_paths, normed
 from compression.calibration import Calibration
+from compression.cohort import normed
+from compression.diagonals import best_diagonals
 from compression.frames import Frames
 from compression.search_model import SETTINGS_FILE, WEIGHTS_FILE, SearchModel
 from harken.errors import HarkenError
@@ -74,10 +75,12 @@ def test_background_statistics_are_those_of_each_enrolment_in_each_cohort_uttera
     model = tiny_search_model(tiny_spotter("LHF"), cohort=5)
     kept = enrolments()
     statistics = model.background_statistics(kept)
+    heard = [model.path_frames(frames) for frames in model.cohort.utterances()]
     for one, (mean, deviation) in zip(kept, statistics.tolist(), strict=True):
-        unit = model.path_frames(one.transpose(0, 1)).transpose(0, 1)
-        heard = [model.path_frames(frames.transpose(0, 1)).transpose(0, 1) for frames in model.cohort.utterances()]
-        scores = torch.tensor([float(best_paths(Frames.stack([unit]), frames)[0]) for frames in heard])
+        unit = model.path_frames(one.transpose(0, 1))
+        maps = [torch.einsum("kls,tls->kt", unit, frames)[None] / unit.shape[1] for frames in heard]
+        length = torch.tensor([len(unit)])
+        scores = torch.tensor([float(best_diagonals(one_map, length).scores) for one_map in maps])
         assert mean == pytest.approx(float(scores.mean()), abs=1e-5)
         assert deviation == pytest.approx(float(scores.std(correction=0)), abs=1e-5)
     assert normed(statistics[:, 0] + statistics[:, 1], statistics).tolist() == pytest.approx([1.0] * len(kept), abs=1e-4)

@@ -1,0 +1,153 @@
+"""Draws what span embeddings are trained on: windows, recordings of their terms, and what is easily taken for them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from compression.span_corpus import PackedSums, SpanCorpus
+from compression.spans import SpanEmbedder, segment_means, sums_at
+from harken.search_settings import SpanTrainingSettings
+
+# Of a recording's borders: more of it may be the term's own sound.
+_MOST_TRIMMED = 0.1
+# Where a term is cut to be spliced.
+_CUT = (0.35, 0.65)
+
+
+@dataclass(frozen=True)
+class SpanBatch:
+    """Segment means (n, layers, segments, size) of spans, and which of them are of one sound.
+
+    `windows`, `recordings` and `others` hold a row for each of the batch's terms: it as an utterance says it, and two
+    recordings of it (twice the same where there is one). `groups`: (n,), equal for terms that sound alike.
+    `negatives` are recordings of other terms, `negative_groups` theirs. `splices` sound like no term.
+    `elsewhere` are windows with no term in particular; `unclear[i, j]`: the j-th may hold the i-th term.
+    """
+
+    windows: Tensor
+    recordings: Tensor
+    others: Tensor
+    groups: Tensor
+    negatives: Tensor
+    negative_groups: Tensor
+    splices: Tensor
+    elsewhere: Tensor
+    unclear: Tensor
+
+
+class SpanExamples:
+    """A corpus as tensors. All its occurrences are timed (`SpanCorpus.located`)."""
+
+    def __init__(self, corpus: SpanCorpus, spans: SpanEmbedder, settings: SpanTrainingSettings) -> None:
+        self.settings, self._segments = settings, spans.settings.segments
+        self._ladder = torch.tensor(spans.ladder())
+        self._jitter = settings.jitter_seconds * corpus.frames_per_second
+        numbers = {term.text: number for number, term in enumerate(corpus.terms)}
+        sounds: dict[object, int] = {}
+        self.groups = torch.tensor([sounds.setdefault(term.phonemes or term.text, len(sounds)) for term in corpus.terms])
+        named = [(number, name) for number, term in enumerate(corpus.terms) for name in corpus.names(term)]
+        self.recordings = PackedSums([corpus.recordings[name] for _, name in named])
+        self.term_of_recording = torch.tensor([number for number, _ in named])
+        self._counts = torch.bincount(self.term_of_recording, minlength=len(corpus.terms))
+        self._firsts = self._counts.cumsum(0) - self._counts
+        rows = {name: row for row, name in enumerate(corpus.utterances)}
+        self.utterances = PackedSums(list(corpus.utterances.values()))
+        cut_from = {cut.name: rows.get(cut.utterance, -1) for term in corpus.terms for cut in term.natural}
+        self._origin = torch.tensor([cut_from.get(name, -1) for _, name in named])
+        used = [one for one in corpus.occurrences if one.term in numbers and one.utterance in rows]
+        self.terms = torch.tensor([numbers[one.term] for one in used])
+        self._said_in = torch.tensor([rows[one.utterance] for one in used])
+        self._spans = torch.tensor([(one.start, one.end) for one in used], dtype=torch.float64)
+        self._unclear = torch.zeros(len(rows), len(sounds), dtype=torch.bool)
+        for name, row in rows.items():
+            held = [int(self.groups[numbers[text]]) for text in corpus.unclear.get(name, ()) if text in numbers]
+            self._unclear[row, held] = True
+
+    def __len__(self) -> int:
+        return len(self.terms)
+
+    def batch(self, chosen: Tensor, nearest: Tensor, draw: torch.Generator) -> SpanBatch:
+        """The batch of these occurrences.
+
+        Args:
+            chosen: (n,), of all occurrences.
+            nearest: (terms, any), terms that are easily taken for each.
+            draw: the source of every random choice.
+        """
+        settings, terms, said_in = self.settings, self.terms[chosen], self._said_in[chosen]
+        first = self._recording(terms, said_in, draw)
+        wrong = nearest[terms[:, None], self._below(nearest.shape[1], (len(chosen), settings.hard_negatives), draw)]
+        wrong = wrong.flatten()
+        elsewhere, heard_in = self._elsewhere(said_in, draw)
+        return SpanBatch(
+            windows=self._windows(chosen, said_in, draw),
+            recordings=self._recorded(first, draw),
+            others=self._recorded(self._recording(terms, said_in, draw), draw),
+            groups=self.groups[terms],
+            negatives=self._recorded(self._any_recording(wrong, draw), draw),
+            negative_groups=self.groups[wrong],
+            splices=self.spliced(first.repeat(settings.splices), draw),
+            elsewhere=elsewhere,
+            unclear=self._unclear[heard_in][:, self.groups[terms]].T,
+        )
+
+    def spliced(self, rows: Tensor, draw: torch.Generator) -> Tensor:
+        """Segment means of recordings that begin or end as these do, and go on as others drawn at random."""
+        other = self._below(len(self.recordings.lengths), (len(rows),), draw)
+        swap = torch.rand(len(rows), generator=draw) < 0.5
+        before, after = torch.where(swap, other, rows), torch.where(swap, rows, other)
+        share = _CUT[0] + (_CUT[1] - _CUT[0]) * torch.rand(len(rows), generator=draw, dtype=torch.float64)
+        sums, lengths = self.recordings.values, self.recordings.lengths
+        kept, skipped = lengths[before] * share, lengths[after] * share
+        length = kept + lengths[after] - skipped
+        places = length[:, None] * (torch.arange(self._segments + 1) / self._segments)
+        past = (places - kept[:, None]).clamp(min=0)
+        first = sums_at(sums, self.recordings.firsts[before][:, None] + places.minimum(kept[:, None]))
+        joint = (self.recordings.firsts[after] + skipped)[:, None]
+        second = sums_at(sums, joint + past) - sums_at(sums, joint)
+        widths = (length / self._segments).to(sums.dtype)[:, None, None, None]
+        return ((first + second).diff(dim=1) / widths).transpose(1, 2)
+
+    def _windows(self, chosen: Tensor, said_in: Tensor, draw: torch.Generator) -> Tensor:
+        moved = self._spans[chosen] + self._jitter * (2 * torch.rand(len(chosen), 2, generator=draw) - 1)
+        lengths = self.utterances.lengths[said_in]
+        starts = moved[:, 0].clamp(min=0).minimum((lengths - 1).double())
+        ends = moved[:, 1].maximum(starts + 1).minimum(lengths.double())
+        firsts = self.utterances.firsts[said_in]
+        return segment_means(self.utterances.values, firsts + starts, firsts + ends, self._segments)
+
+    def _recorded(self, rows: Tensor, draw: torch.Generator) -> Tensor:
+        lengths = self.recordings.lengths[rows].double()
+        most = (_MOST_TRIMMED * lengths).clamp(max=self._jitter)[:, None]
+        trimmed = most * torch.rand(len(rows), 2, generator=draw)
+        firsts = self.recordings.firsts[rows]
+        return segment_means(
+            self.recordings.values, firsts + trimmed[:, 0], firsts + lengths - trimmed[:, 1], self._segments
+        )
+
+    def _elsewhere(self, said_in: Tensor, draw: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Windows of the batch's utterances, and the utterance of each."""
+        count = self.settings.other_windows
+        heard_in = said_in[self._below(len(said_in), (count,), draw)]
+        lengths = self.utterances.lengths[heard_in]
+        sizes = self._ladder[self._below(len(self._ladder), (count,), draw)].minimum(lengths)
+        starts = ((lengths - sizes + 1) * torch.rand(count, generator=draw)).long()
+        begin = self.utterances.firsts[heard_in] + starts
+        return segment_means(self.utterances.values, begin, begin + sizes, self._segments), heard_in
+
+    def _recording(self, terms: Tensor, said_in: Tensor, draw: torch.Generator) -> Tensor:
+        """A recording of each term, not cut from the utterance that it is compared with where there is another."""
+        rows = self._any_recording(terms, draw)
+        again = self._any_recording(terms, draw)
+        return torch.where(self._origin[rows] == said_in, again, rows)
+
+    def _any_recording(self, terms: Tensor, draw: torch.Generator) -> Tensor:
+        shares = torch.rand(len(terms), generator=draw, dtype=torch.float64)
+        return self._firsts[terms] + (shares * self._counts[terms]).long()
+
+    @staticmethod
+    def _below(bound: int, shape: tuple[int, ...], draw: torch.Generator) -> Tensor:
+        return torch.randint(bound, shape, generator=draw)
