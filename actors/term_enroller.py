@@ -10,6 +10,7 @@ from actors.speech_rows import RecordingReader
 from actors.term_reader import TermReader
 from compression.glossary.entry import Enrolment
 from compression.glossary.memory import MemoryGlossary
+from harken.glossary_settings import RECORDINGS
 from harken.glossary_terms import GlossaryTerm, clean_term, spelling_key
 from harken.records import Row, fingerprint
 from harken.spotting_settings import EngineSettings
@@ -62,14 +63,10 @@ class TermEnroller:
         """
         drafts = group_entries(self.reader(self._rows(terms)), "request")
         made: list[tuple[EntryDraft, Row]] = []
-        for draft in drafts:
-            made += [(draft, row) for row in self.recordings(draft.to_read())]
-        for name, speaker in self.speakers.items():
-            wanted = [(draft, row) for draft in drafts for row in self._to_speak(name, draft)]
-            spoken = speaker([row for _, row in wanted])
-            made += [
-                (draft, row | {"voice": asked["voice"]}) for (draft, asked), row in zip(wanted, spoken, strict=True)
-            ]
+        for name, actor in (*self.speakers.items(), (RECORDINGS, self.recordings)):
+            asked = [(draft, row) for draft in drafts for row in self._wanted(name, draft)]
+            spoken = actor([row for _, row in asked])
+            made += [(draft, row | {"voice": want["voice"]}) for (draft, want), row in zip(asked, spoken, strict=True)]
         enrolments: list[Enrolment] = []
         whys: dict[int, str] = {draft.entry.id: "no engine speaks its language" for draft in drafts}
         outcomes = self.enroller.enrol([row for _, row in made])
@@ -77,7 +74,7 @@ class TermEnroller:
             if isinstance(outcome, str):
                 whys[draft.entry.id] = outcome
             else:
-                enrolments.append(outcome.of(draft.entry.id, row.get("voice") or row["id"]))
+                enrolments.append(outcome.of(draft.entry.id, row["voice"]))
         heard = {enrolment.entry_id for enrolment in enrolments}
         entries = [draft.entry for draft in drafts if draft.entry.id in heard]
         known = {text for draft in drafts if draft.entry.id in heard for text in draft.texts}
@@ -90,7 +87,9 @@ class TermEnroller:
         }
         return EnrolledTerms(MemoryGlossary(entries, enrolments) if entries else None, failures)
 
-    def _to_speak(self, name: str, draft: EntryDraft) -> list[Row]:
+    def _wanted(self, name: str, draft: EntryDraft) -> list[Row]:
+        if name == RECORDINGS:
+            return draft.to_read()
         engine = self.engines[name]
         if engine.languages and draft.language not in engine.languages:
             return []

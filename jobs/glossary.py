@@ -1,4 +1,4 @@
-"""Make and change a glossary of up to millions of terms: ``python -m jobs.glossary build --config configs/glossary.yaml``.
+"""Make, change and search a glossary of up to millions of terms: ``python -m jobs.glossary COMMAND --config FILE``.
 
     build           the store of exactly the configuration's list of terms, and a report of what a curator should see
     add TERMS       the terms of another list as well; other spellings of what is there are added to it

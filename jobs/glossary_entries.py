@@ -32,12 +32,18 @@ TERM_SCHEMA = pa.schema(
     [(name, pa.string()) for name in ("id", "term", "category", "language")] + [("spoken", _TEXTS), ("audio", _TEXTS)]
 )
 ENTRY_SCHEMA = pa.schema(
-    [("phonemes", pa.string()), ("spellings", SPELLINGS), ("reading", pa.string()), ("language", pa.string())]
-    + [("audio", _TEXTS), ("flags", _TEXTS), ("contains", pa.int64())]
+    [
+        ("phonemes", pa.string()),
+        ("spellings", SPELLINGS),
+        ("reading", pa.string()),
+        ("language", pa.string()),
+        ("audio", _TEXTS),
+        ("flags", _TEXTS),
+        ("contains", pa.int64()),
+    ]
 )
 SPOKEN_SCHEMA = pa.schema(
-    [(name, pa.string()) for name in ("id", "text", "reading", "audio_path")]
-    + [("entry", pa.int64()), ("voice", pa.string())]
+    [(name, pa.string()) for name in ("id", "text", "reading", "audio_path", "voice")] + [("entry", pa.int64())]
 )
 
 

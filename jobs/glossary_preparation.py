@@ -21,7 +21,7 @@ _PARTS_PER_PROCESS = 1000
 
 @dataclass(frozen=True)
 class Recorded:
-    """Recordings that were made: the rows that say of which entries, and the parts with what is kept, in their order."""
+    """Recordings that were made: rows that say of which entries, and in the same order the parts with what is kept."""
 
     name: str
     source: RowGroups
