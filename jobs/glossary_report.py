@@ -58,9 +58,7 @@ def write_report(
     write_json(folder / f"{name}.json", found)
     write_text(folder / f"{name}.html", render_curation(found))
     told = ", ".join(f"{finding['count']:,} {flag}" for flag, finding in findings.items()) or "no findings"
-    note(
-        f"store {store.folder}: {manifest.entries:,} entries, {sizes.per_entry:,.0f} bytes each; {told}"
-    )
+    note(f"store {store.folder}: {manifest.entries:,} entries, {sizes.per_entry:,.0f} bytes each; {told}")
     note(f"report: {folder / f'{name}.html'}")
     return found
 

@@ -35,13 +35,12 @@ def build_store(
     Raises:
         HarkenError: no entry has a recording, the disk is full, or `folder` holds something else than a store.
     """
-    described = description(run)
     if folder.exists() and any(folder.iterdir()):
+        # Nothing else may be lost by this.
         GlossaryStore(folder)
     building = folder.with_name(f"{folder.name}.building")
     shutil.rmtree(building, ignore_errors=True)
-    store = GlossaryStore.create(building, described, _centroids(run))
-    enrolled = fill(store, entries, recorded)
+    enrolled = fill(create_store(run, building), entries, recorded)
     previous = folder.with_name(f"{folder.name}.previous")
     shutil.rmtree(previous, ignore_errors=True)
     if folder.exists():
@@ -49,6 +48,16 @@ def build_store(
     building.rename(folder)
     shutil.rmtree(previous, ignore_errors=True)
     return enrolled
+
+
+def create_store(run: GlossarySettings, folder: Path) -> GlossaryStore:
+    """An empty store for the run's models.
+
+    Raises:
+        HarkenError: the folder holds something, or a model is missing.
+    """
+    search_model = SearchModel.load(run.search_folder, load_spotter(run.spotter))
+    return GlossaryStore.create(folder, description(run), search_model.centroids.numpy())
 
 
 def open_store(run: GlossarySettings) -> GlossaryStore:
@@ -76,7 +85,10 @@ def fill(store: GlossaryStore, entries: Sequence[Entry], recorded: Sequence[Reco
 def add_recordings(
     writer: SegmentWriter, described: Description, entries: Sequence[Entry], recorded: Sequence[Recorded]
 ) -> NDArray[np.bool_]:
-    """Give a writer all recordings and their entries; returns which entries have one.
+    """Give a writer all recordings of entries, and the entries that have one; returns which those are.
+
+    Args:
+        entries: those that the recordings count, or the first of them.
 
     Raises:
         HarkenError: none has.
@@ -84,7 +96,7 @@ def add_recordings(
     identities = np.array([entry.id for entry in entries], dtype=np.uint64)
     enrolled = np.zeros(len(entries), dtype=bool)
     nothing = pack_enrolments([], described)
-    for owners, voices, columns in _parts(recorded):
+    for owners, voices, columns in _parts(recorded, len(entries)):
         enrolled[owners] = True
         batch = pa.RecordBatch.from_arrays(
             [pa.array(identities[owners]), voices, *columns], schema=enrolment_schema(described)
@@ -98,23 +110,18 @@ def add_recordings(
     return enrolled
 
 
-def _parts(recorded: Sequence[Recorded]) -> Iterator[tuple[NDArray[np.int64], pa.Array, list[pa.Array]]]:
-    """Of each part that holds any recordings: their entries, their voices, and the columns that are stored."""
+def _parts(recorded: Sequence[Recorded], entries: int) -> Iterator[tuple[NDArray[np.int64], pa.Array, list[pa.Array]]]:
+    """Of each part that holds recordings of the first `entries`: whose, by which voice, the columns that are stored."""
     from actors.enroller import STORED
 
     for made in recorded:
         for shard, part in enumerate(made.enrolments.parts()):
             rows = made.source.rows(shard)
             table = pq.read_table(part, columns=["status", *STORED]).combine_chunks()
-            good = [index for index, status in enumerate(table.column("status").to_pylist()) if status == OK]
+            status = table.column("status").to_pylist()
+            good = [index for index, row in enumerate(rows) if row["entry"] < entries and status[index] == OK]
             if good:
                 chosen = table.take(pa.array(good)).combine_chunks()
                 owners = np.array([rows[index]["entry"] for index in good])
                 voices = pa.array([rows[index]["voice"] for index in good])
                 yield owners, voices, [chosen.column(name).chunk(0) for name in STORED]
-
-
-def _centroids(run: GlossarySettings) -> NDArray[np.floating]:
-    spotter = load_spotter(run.spotter)
-    centroids: NDArray[np.floating] = SearchModel.load(run.search_folder, spotter).centroids.numpy()
-    return centroids

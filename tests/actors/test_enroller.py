@@ -79,7 +79,9 @@ def test_another_encoder_is_refused(models: Path, tmp_path: Path) -> None:
 def test_terms_of_a_request_can_be_found_at_once(enroller: Enroller, models: Path, tmp_path: Path) -> None:
     run = glossary_run(tmp_path, tmp_path / "none.csv", f"spotter={models}")
     term_enroller = TermEnroller(enroller, run.engines)
-    found = term_enroller.enrol_terms(["老花", "绣花", GlossaryTerm("秀花"), "老花", GlossaryTerm("xyz", language="fi")])
+    found = term_enroller.enrol_terms(
+        ["老花", "绣花", GlossaryTerm("秀花"), "老花", GlossaryTerm("xyz", language="fi")]
+    )
     assert found.failures == {"xyz": "no engine speaks its language"}
     glossary = found.glossary
     assert glossary is not None

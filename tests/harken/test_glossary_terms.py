@@ -21,7 +21,8 @@ def written(folder: Path, name: str, text: str) -> Path:
         ("t.tsv", "term\tcategory\tlanguage\tspoken\nspeedy 20\tSERIES\tzh\tspeedy 二十|speedy twenty\n老花\n"),
         (
             "t.jsonl",
-            '{"term": "speedy 20", "category": "SERIES", "language": "zh", "spoken": ["speedy 二十", "speedy twenty"]}\n'
+            '{"term": "speedy 20", "category": "SERIES", "language": "zh", '
+            '"spoken": ["speedy 二十", "speedy twenty"]}\n'
             '{"term": "老花", "spoken": null}\n',
         ),
     ],
