@@ -3,10 +3,12 @@
 import json
 import os
 import shutil
+import statistics
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ import pyarrow.parquet as pq
 from actors.enroller import STORED, enroller_schema
 from benchmarks.glossary_splices import Splicer, splice_entry
 from benchmarks.glossary_vocabulary import Vocabulary
+from benchmarks.rates import commits
 from benchmarks.results import say
 from compression.glossary.entry import Entry
 from compression.glossary.rows import enrolment_schema, pack_enrolments, pack_entries
@@ -33,6 +36,8 @@ from jobs.glossary_stages import GlossaryStages
 from jobs.glossary_store import add_recordings, create_store
 
 BUILT = "built.json"
+# Times the usual time between two parts: a run that was cut.
+_PAUSE = 20
 
 
 @dataclass(frozen=True)
@@ -64,9 +69,9 @@ class Stores:
         stages = GlossaryStages(self.run)
         recorded = prepare(stages)
         entries = [entry for _, entry in read_entries(stages)]
-        seconds = sum(made.speech.record()["seconds"] + made.enrolments.record()["seconds"] for made in recorded)
         readings, _ = stages.readings
-        return Enrolled(entries, recorded, seconds + readings.record()["seconds"])
+        made = [readings, *(stage for one in recorded for stage in (one.speech, one.enrolments))]
+        return Enrolled(entries, recorded, sum(map(working_seconds, made)))
 
     def store(self, size: int) -> Path:
         """The folder of the store with `size` entries, made if it is not there."""
@@ -175,3 +180,15 @@ class Stores:
                 names = pa.array([f"voice {row % voices}" for row in numbers])
                 columns = [chosen.column(name).chunk(0) for name in STORED]
                 yield pa.RecordBatch.from_arrays([pa.array(identities), names, *columns], schema=schema)
+
+
+def working_seconds(stage: Stage) -> float:
+    """What a stage took: the time between its parts, without the pauses in which nobody worked on it."""
+    times = [commit.time for commit in commits(stage)]
+    gaps = [later - earlier for earlier, later in pairwise(times)]
+    if not gaps:
+        return float(stage.record()["seconds"])
+    usual = statistics.median(gaps)
+    steady = [gap for gap in gaps if gap <= _PAUSE * usual]
+    # The first part, too, took as long as another.
+    return sum(steady) + usual

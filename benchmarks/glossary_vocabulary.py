@@ -47,7 +47,7 @@ class Vocabulary:
 
     Attributes:
         terms: ``{"term", "language"[, "spoken"]}`` in the order in which glossaries take them.
-        said: how many of them the utterances say, the first ones.
+        needed: how many of them every glossary must have: those that are said and those they are taken for.
         utterances: each says three to five terms, every term is said about three times.
         unsaid: utterances of words that are no terms.
         groups: terms that are said, by what makes them hard.
@@ -55,7 +55,7 @@ class Vocabulary:
     """
 
     terms: list[Row] = field(default_factory=list)
-    said: int = 0
+    needed: int = 0
     utterances: list[Said] = field(default_factory=list)
     unsaid: list[Said] = field(default_factory=list)
     groups: dict[str, list[str]] = field(default_factory=dict)
@@ -101,8 +101,8 @@ def draw_vocabulary(size: int, said: int, names: Sequence[str], words: Path | No
     _fill_utterances(vocabulary, [*chinese, *short], CHINESE, {}, draw)
     _fill_utterances(vocabulary, [*latin, *acronyms], ENGLISH, spoken, draw)
     known = _rows(CHINESE, [*chinese, *short]) + _rows(ENGLISH, [*latin, *acronyms, *names])
-    vocabulary.said = len(known)
     beside = _rows(CHINESE, (term for others in confusable.values() for term in others))
+    vocabulary.needed = len({(row["language"], row["term"]) for row in [*known, *beside]})
     unsaid = _words_of("jieba", max(8, said), UNSAID_FOLD, seed)
     others = _others(nouns, words, seed)
     blocked = set(unsaid)
