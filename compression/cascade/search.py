@@ -25,6 +25,8 @@ from harken.cascade_settings import CascadeSettings
 from harken.detection import Detection
 from harken.errors import HarkenError
 
+_PAIRS_AT_ONCE = 2048
+
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float32]
 
@@ -265,9 +267,6 @@ class Cascade:
             if partition not in opened:
                 raise HarkenError("partition", partition, f"These are open: {list(opened)}.")
         return chosen
-
-
-_PAIRS_AT_ONCE = 2048
 
 
 def best_rows(scores: Floats, owners: Integers, count: int) -> Integers:
