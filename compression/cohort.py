@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -39,7 +40,7 @@ class Cohort:
     def utterances(self) -> list[Tensor]:
         """The utterances' frames up to their length, float32 (frames, layers, size)."""
         bounds = self.offsets.tolist()
-        return [self.codes[start:end].float() for start, end in zip(bounds[:-1], bounds[1:], strict=True)]
+        return [self.codes[start:end].float() for start, end in pairwise(bounds)]
 
 
 def background_statistics(keywords: PackedFrames, utterances: Sequence[Tensor]) -> Tensor:

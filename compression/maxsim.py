@@ -89,9 +89,7 @@ def maxsim(frames: PackedFrames, utterance: Tensor, slopes: tuple[float, ...] = 
     return Diagonals(found.scores[:, 0], found.starts[:, 0], found.ends[:, 0])
 
 
-def maxsim_places(
-    frames: PackedFrames, utterance: Tensor, count: int, slopes: tuple[float, ...] = SLOPES
-) -> Diagonals:
+def maxsim_places(frames: PackedFrames, utterance: Tensor, count: int, slopes: tuple[float, ...] = SLOPES) -> Diagonals:
     """As `maxsim`, with the best `count` places of every enrolment, the best first: tensors (enrolments, count).
 
     Two places share less than half of the shorter path's frames. Where an utterance has no further place, the score
@@ -157,9 +155,7 @@ def _blocks(frames: PackedFrames, utterance: Tensor, slopes: tuple[float, ...]) 
         begin += size
 
 
-def _sums_along(
-    rows: Tensor, firsts: Tensor, lengths: Tensor, heard: Tensor, shifts: Tensor, columns: int
-) -> Tensor:
+def _sums_along(rows: Tensor, firsts: Tensor, lengths: Tensor, heard: Tensor, shifts: Tensor, columns: int) -> Tensor:
     """Of enrolments sorted by falling length the sum along each path, (slopes, first columns, enrolments)."""
     steps = torch.arange(int(lengths[0]), device=rows.device)[:, None]
     real = steps < lengths

@@ -134,7 +134,7 @@ if triton is not None:
         for begin in range(0, columns, COLUMNS):
             column = begin + tl.arange(0, COLUMNS)
             sums = tl.zeros((ENROLMENTS, COLUMNS), tl.int32)
-            for step in range(0, longest):
+            for step in range(longest):
                 shift = tl.load(shifts + slope * steps + step)
                 row = (frame + step) * (PARTS * DEPTH)
                 for part in tl.static_range(PARTS):

@@ -22,8 +22,8 @@ from ray.data import ActorPoolStrategy
 
 from harken.config import dump_yaml
 from harken.errors import HarkenError
-from harken.records import FAILED, Row, write_parquet
 from harken.glossary_settings import GlossarySettings
+from harken.records import FAILED, Row, write_parquet
 from harken.settings import PipelineSettings, TranscriptSettings
 from harken.sources import Source
 from harken.spotting_settings import SpottingSettings
@@ -32,7 +32,6 @@ from jobs.building import build, forget_deaths
 from jobs.cluster import connect
 from jobs.isolation import IsolatedActor, work_in_isolation
 from jobs.progress import StageProgress, note
-
 
 Configuration: TypeAlias = PipelineSettings | TranscriptSettings | SpottingSettings | GlossarySettings
 """One full configuration of any job."""

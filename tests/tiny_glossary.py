@@ -1,6 +1,7 @@
 """Glossaries of made-up terms for a tiny spotter, and utterances of its kept frames that say some of them."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import torch
 from torch import Tensor
 
 from compression.cascade.utterance import CompressedUtterance
+from compression.cohort import Cohort
 from compression.glossary.entry import Enrolment, Entry, Spelling
 from compression.glossary.glossary import Glossary, open_glossary
 from compression.glossary.manifest import Description, Models
@@ -16,23 +18,23 @@ from compression.glossary.store import GlossaryStore
 from compression.search_model import SearchModel
 from compression.spotter import Spotter
 from tests.tiny_search import tiny_search_model
-from tests.tiny_spotter import tiny_spotter
+from tests.tiny_spotter import LAYERS, tiny_spotter
 
 COUNT = 40
+SIZE = 8
 
 
 @cache
 def parts() -> tuple[Spotter, SearchModel]:
-    """An untrained spotter and search model, the same at every call."""
+    """An untrained spotter and search model, the same at every call; its background is such noise as here is said."""
     spotter = tiny_spotter("LHF")
-    return spotter, tiny_search_model(spotter)
+    background = Cohort.pack([noise(24, seed) for seed in range(20)])
+    return spotter, replace(tiny_search_model(spotter), cohort=background)
 
 
 def noise(frames: int, seed: int) -> Tensor:
     """Random kept frames (layers, frames, size)."""
-    settings = parts()[0].settings
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(len(settings.layers), frames, settings.frame_size, generator=generator)
+    return torch.randn(LAYERS, frames, SIZE, generator=torch.Generator().manual_seed(seed))
 
 
 def recording(number: int, voice: str = "a") -> Tensor:

@@ -25,6 +25,8 @@ from harken.cascade_settings import CascadeSettings
 from harken.detection import Detection
 from harken.errors import HarkenError
 
+_PAIRS_AT_ONCE = 2048
+
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float32]
 
@@ -117,6 +119,16 @@ class Cascade:
                 hits += self._search(partition, found[partition], heard, codes, tally)
         hits.sort(key=lambda hit: (hit.entry_id, hit.start))
         return ShardResult(tuple(hits), tally.reports(), chosen, self._model, self._rate)
+
+    @torch.inference_mode()
+    def shortlist(self, utterance: CompressedUtterance) -> NDArray[np.uint64]:
+        """Ids of the entries that the first stage lets through, ascending: what the later stages can find at all."""
+        chosen = self._chosen(utterance, None)
+        if not len(utterance):
+            return np.zeros(0, np.uint64)
+        found = self._candidates(utterance.frames(), chosen, _Tally())
+        entries = np.concatenate([part.entries for part in found.values()])
+        return np.sort(np.asarray(self.glossary.entry_ids)[entries])
 
     def _candidates(self, heard: Tensor, partitions: tuple[int, ...], tally: _Tally) -> dict[int, _Candidates]:
         """The first stage. Its similarities are exact, so that all partitions share one pass over the index."""
@@ -255,9 +267,6 @@ class Cascade:
             if partition not in opened:
                 raise HarkenError("partition", partition, f"These are open: {list(opened)}.")
         return chosen
-
-
-_PAIRS_AT_ONCE = 2048
 
 
 def best_rows(scores: Floats, owners: Integers, count: int) -> Integers:

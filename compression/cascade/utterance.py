@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from compression.spotter import Spotter
 from compression.quantisation import decode, quantise
+from compression.spotter import Spotter
 from harken.errors import HarkenError
 
 _FORMAT = "harken-utterance"

@@ -42,12 +42,11 @@ class MemoryGlossary:
         self._frames = [_unit(one.frames) for one in ordered]
         self._statistics = np.array([one.statistics for one in ordered], dtype=np.float32)
         spans = span_codes(np.stack([one.span for one in ordered]))
-        places = np.arange(len(ordered))
-        partitions = partitions_of(owners)
-        self._index = SpanIndex.build(spans, np.zeros_like(places), partitions, places, self.lengths, 1)
-        # One list, which every window probes.
+        self._partitions = partitions_of(owners)
+        # In the order of ids they are in that of partitions. There is one list, which every window probes.
+        offsets = np.append(0, np.cumsum(np.bincount(self._partitions, minlength=PARTITIONS)))
+        self._index = SpanIndex(spans, np.arange(len(ordered)), self.lengths, offsets)
         self._centroid = np.zeros((1, spans.shape[1]), dtype=np.int8)
-        self._partitions = partitions
 
     def __len__(self) -> int:
         return len(self._terms)
@@ -139,6 +138,8 @@ def _check(terms: dict[int, Term], enrolments: Sequence[Enrolment]) -> None:
             raise HarkenError("enrolment of no entry", one.entry_id, "Give the entry with its recordings.")
         if not one.frames.shape[1]:
             raise HarkenError("recording without frames", terms[one.entry_id].term, "Record the term again.")
-        shapes = [(a.frames.shape[0], a.frames.shape[2], a.span.shape, a.statistics.shape) for a in (enrolments[0], one)]
+        shapes = [
+            (a.frames.shape[0], a.frames.shape[2], a.span.shape, a.statistics.shape) for a in (enrolments[0], one)
+        ]
         if shapes[0] != shapes[1]:
             raise HarkenError("enrolment", shapes[1], f"The first one's shapes are {shapes[0]}: use the same models.")

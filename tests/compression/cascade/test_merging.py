@@ -13,7 +13,9 @@ CALIBRATION = Calibration((0.0, 1.0, 0.0, 0.0, 0.1), 0.0, 0.0, 0.0, 64, 64)
 
 
 def hit(entry_id: int, start: int, end: int, verifier: float) -> Hit:
-    return Hit(entry_id, f"term {entry_id}", (f"term {entry_id}",), "tests", start, end, end - start, 0.5, 3.0, verifier)
+    return Hit(
+        entry_id, f"term {entry_id}", (f"term {entry_id}",), "tests", start, end, end - start, 0.5, 3.0, verifier
+    )
 
 
 def result(*hits: Hit, partitions: tuple[int, ...] = (0,)) -> ShardResult:

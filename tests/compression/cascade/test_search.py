@@ -22,9 +22,11 @@ SAID = {2: 11, 12: 25}
 def cascade(glossary: GlossaryReader | None = None, **settings: object) -> Cascade:
     spotter, model = parts()
     # An untrained verifier knows nothing: the path decides.
-    calibration = replace(model.calibration, weights=(3.0, 0.0, 1.0, 0.0, 0.0), bias=-8.0)
+    calibration = replace(model.calibration, weights=(1.0, 0.0, 0.0, 0.0, 0.0), bias=-4.0)
     settings = {"probability": 0.0, **settings}
-    return Cascade(spotter, replace(model, calibration=calibration), glossary or in_memory(), CascadeSettings(**settings))
+    return Cascade(
+        spotter, replace(model, calibration=calibration), glossary or in_memory(), CascadeSettings(**settings)
+    )
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -38,7 +40,7 @@ def test_what_is_said_is_found_where_it_is_said(mode):
     for detection in found.values():
         assert detection.category == "tests"
         assert detection.evidence["span"] > 0.8
-        assert detection.evidence["path"] > 2.0
+        assert detection.evidence["path"] > 3.0
         assert detection.probability > 0.5
 
 
@@ -62,7 +64,9 @@ def test_any_number_of_shards_gives_the_same(mode: str, on_disk: bool, tmp_path:
 def test_a_store_and_memory_find_the_same_terms_in_the_same_places(tmp_path: Path) -> None:
     heard = utterance(SAID)
     in_file, living = (cascade(one).detect(heard) for one in (stored(tmp_path / "glossary"), in_memory()))
-    assert [(one.term, one.start, one.end) for one in in_file[:2]] == [(one.term, one.start, one.end) for one in living[:2]]
+    assert [(one.term, one.start, one.end) for one in in_file[:2]] == [
+        (one.term, one.start, one.end) for one in living[:2]
+    ]
 
 
 def test_a_cascade_that_lets_all_through_is_exhaustive():
@@ -94,9 +98,13 @@ def test_each_stage_lets_fewer_through_and_tells_so():
 
 def test_thresholds_decide_what_passes():
     heard = utterance(SAID)
-    assert {hit.term for hit in cascade(span_threshold=0.9, probes=None).search(heard).hits} == {"term 11", "term 25"}
-    assert {hit.term for hit in cascade(path_threshold=2.5).search(heard).hits} == {"term 11", "term 25"}
-    assert cascade(span_threshold=1.0).search(heard).hits == ()
+    hits = cascade(probes=None, occurrences=1).search(heard).hits
+    for stage in ("span", "path"):
+        least = sorted(getattr(hit, stage) for hit in hits)[-4]
+        passed = cascade(probes=None, occurrences=1, **{f"{stage}_threshold": least}).search(heard).hits
+        # Other batches may give the verifier's logits another last bit.
+        assert [hit.entry_id for hit in passed] == [hit.entry_id for hit in hits if getattr(hit, stage) >= least]
+    assert cascade(path_threshold=1000.0).search(heard).hits == ()
 
 
 def test_a_result_travels_well():

@@ -35,7 +35,9 @@ def test_an_utterance_without_frames_is_one():
     assert CompressedUtterance.from_bytes(empty.to_bytes()).frames().shape == (3, 0, 8)
 
 
-@pytest.mark.parametrize("damage", [lambda data: data[:-1], lambda data: data[:7], lambda data: b"", lambda data: b"RIFF" * 9])
+@pytest.mark.parametrize(
+    "damage", [lambda data: data[:-1], lambda data: data[:7], lambda data: b"", lambda data: b"RIFF" * 9]
+)
 def test_damaged_bytes_are_refused(damage):
     data = CompressedUtterance.pack(noise(5, seed=1), parts()[0]).to_bytes()
     with pytest.raises(HarkenError, match="compressed utterance"):
