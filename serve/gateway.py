@@ -39,13 +39,13 @@ class Gateway:
             await self._app(scope, receive, send)
             return
         headers = dict(scope["headers"])
-        request = _Request(scope, headers)
+        body = _Body(receive, self._limits, self._most_bytes(scope), headers)
+        request = _Request(body, headers)
         scope.setdefault("state", {})["request_id"] = request.identifier
-        body = _Body(receive, self._limits, self._most_bytes(scope))
         self._metrics.in_flight.inc()
         try:
             try:
-                body.check_length(headers.get(b"content-length"))
+                body.check_length()
             except ServiceError as refusal:
                 await answer(refusal)(scope, receive, request.sending(send))
             else:
@@ -91,7 +91,8 @@ class Gateway:
 class _Request:
     """The name of a request and what was answered."""
 
-    def __init__(self, scope: Scope, headers: dict[bytes, bytes]) -> None:
+    def __init__(self, body: "_Body", headers: dict[bytes, bytes]) -> None:
+        self._body = body
         given = headers.get(b"x-request-id", b"").decode("latin-1")
         self.identifier = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
         self.began = time.perf_counter()
@@ -102,7 +103,9 @@ class _Request:
             if message["type"] == "http.response.start":
                 self.status = message["status"]
                 identifier = (b"x-request-id", self.identifier.encode())
-                message = {**message, "headers": [*message["headers"], *_HEADERS, identifier]}
+                # Else the server would go on to read, and throw away, whatever a refused client still sends.
+                close = [] if self._body.complete else [(b"connection", b"close")]
+                message = {**message, "headers": [*message["headers"], *_HEADERS, identifier, *close]}
             await send(message)
 
         return sent
@@ -111,30 +114,31 @@ class _Request:
 class _Body:
     """The body of a request on its way to whoever reads it."""
 
-    def __init__(self, receive: Receive, limits: LimitSettings, most: int) -> None:
+    def __init__(self, receive: Receive, limits: LimitSettings, most: int, headers: dict[bytes, bytes]) -> None:
         self._receive = receive
         self._most = most
         self._seconds = limits.upload_seconds
         self._deadline: float | None = None
-        self._complete = False
+        self._announced = headers.get(b"content-length")
+        self.complete = self._announced in (None, b"0") and b"transfer-encoding" not in headers
         self.received = 0
 
-    def check_length(self, announced: bytes | None) -> None:
+    def check_length(self) -> None:
         """Refuse a body that is said to be too large.
 
         Raises:
             ServiceError: 400 the length is no number, 413.
         """
-        if announced is None:
+        if self._announced is None:
             return
-        if not announced.isdigit():
+        if not self._announced.isdigit():
             raise ServiceError(400, "invalid_header", "The Content-Length is no number.")
-        if int(announced) > self._most:
+        if int(self._announced) > self._most:
             raise self._too_large()
 
     async def receive(self) -> Message:
         """The next message, unless the body is too large or too slow."""
-        if self._complete:
+        if self.complete:
             # Waits for the client to leave, which may take as long as the answer.
             return await self._receive()
         now = asyncio.get_running_loop().time()
@@ -149,7 +153,7 @@ class _Body:
             self.received += len(message.get("body", b""))
             if self.received > self._most:
                 raise self._too_large()
-        self._complete = not message.get("more_body", False)
+        self.complete = not message.get("more_body", False)
         return message
 
     def _too_large(self) -> ServiceError:

@@ -243,8 +243,9 @@ def _batches(batch: Iterable[Term], glossary_id: str, mark: str) -> Iterator[lis
     rows: dict[str, dict[str, Any]] = {}
     for term in batch:
         form = term.form
-        # Of a term that is sent twice the last counts.
-        rows[form] = {**term.model_dump(), "id": new_id(), "glossary_id": glossary_id, "form": form, "batch": mark}
+        # Of a term that is sent twice the last counts, in the place of the first.
+        identifier = rows[form]["id"] if form in rows else new_id()
+        rows[form] = {**term.model_dump(), "id": identifier, "glossary_id": glossary_id, "form": form, "batch": mark}
         if len(rows) >= _BATCH:
             yield list(rows.values())
             rows.clear()

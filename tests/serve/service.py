@@ -109,12 +109,12 @@ class FileBuilder:
         order.folder.mkdir()
         terms = []
         for term in order.terms:
-            if term.term == "unspeakable":
-                raise HarkenError("term", term.term, f"No voice can say it ({order.folder}).")
             terms.append({"term": term.term, "recordings": [path.is_file() for path in term.recordings]})
         progress(0.5)
         while not self.gate.wait(0.05):
             progress(0.5)
+        if "unspeakable" in [term["term"] for term in terms]:
+            raise HarkenError("term", "unspeakable", f"No voice can say it ({order.folder}).")
         (order.folder / "terms.json").write_text(json.dumps(terms, ensure_ascii=False), encoding="utf-8")
 
 
