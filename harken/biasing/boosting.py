@@ -81,7 +81,7 @@ class TermBoosting(LogitsProcessor):
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         """Scores (rows, vocabulary) with the boosts added; what was written is known from `take_back`."""
-        attention = self._attention()
+        attention = self._attention().cpu()
         scores = scores.clone()
         for number, row in enumerate(self._rows):
             if row is None:
