@@ -107,9 +107,9 @@ class VoiceActivity:
         pieces: list[Stretch] = []
         for stretch in self.speech(wave):
             start = stretch.start
-            for piece in split_at_pauses(wave[stretch.start : stretch.end], longest):
-                pieces.append(Stretch(start, start + len(piece)))
-                start += len(piece)
+            for cut in split_at_pauses(wave[stretch.start : stretch.end], longest):
+                pieces.append(Stretch(start, start + len(cut)))
+                start += len(cut)
         windows: list[Stretch] = []
         pause = self.settings.longest_pause * SAMPLE_RATE
         for piece in pieces:

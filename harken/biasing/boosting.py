@@ -81,7 +81,7 @@ class TermBoosting(LogitsProcessor):
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         """Scores (rows, vocabulary) with the boosts added; what was written is known from `take_back`."""
-        attention = self._attention()
+        attention = self._attention().cpu()
         scores = scores.clone()
         for number, row in enumerate(self._rows):
             if row is None:
@@ -89,7 +89,8 @@ class TermBoosting(LogitsProcessor):
             boosts: dict[int, float] = {}
             for path in row.paths:
                 boosts.update(dict.fromkeys(path.node.children, self._weight))
-            if self._lengths[number] not in row.blocked:
+            # No term begins inside another: the two would compete, and neither be finished.
+            if self._lengths[number] not in row.blocked and all(path.node.ends for path in row.paths):
                 listening = [min(1.0, float(attention[number, span].sum()) / _ATTENTIVE) for span in row.spans]
                 for token, child in row.root.children.items():
                     boost = self._weight * max(listening[term] for term in child.terms)

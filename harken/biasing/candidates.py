@@ -4,15 +4,15 @@ Two sources: the time span of the detection (substitution), and a transcript tha
 the unbiased one unit by unit (Needleman-Wunsch; of a biased transcript nothing but whole terms is ever considered).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from harken.alignment import align
+from harken.alignment import Operation, align
 from harken.biasing.settings import BiasingSettings
 from harken.detection import Detection
 from harken.keywords import Keyword, KeywordMatcher, Mention
-from harken.text import unit_spans
+from harken.text import Span, unit_spans
 from harken.unit_times import UnitTime
 
 _SPANS_PER_DETECTION = 2
@@ -134,18 +134,38 @@ def biased_spans(
             inside = {
                 index for index, (first, last) in enumerate(other) if first < mention.end and mention.start < last
             }
-            # Units without a counterpart are the term's too: one word may be heard as three.
-            touching = [
-                step
-                for step in steps
-                if step.hypothesis in inside or (step.kind == "delete" and step.hypothesis - 1 in inside)
-            ]
-            replaced = [step.reference for step in touching if step.kind != "insert"]
-            if not replaced or all(step.kind == "match" for step in touching):
+            replaced = _counterparts(steps, inside)
+            if replaced is None:
                 continue
-            span = min(replaced), max(replaced) + 1
+            # Units beside it that have no counterpart may be the term's too: one word is often heard as three.
+            (first, last), (least, most) = replaced
+            _, span = min(
+                (sounds.distance(spoken_form(detection), heard.words(start, end)), (start, end))
+                for start in range(least, first + 1)
+                for end in range(last, most + 1)
+            )
             candidates.append(_candidate(heard, place, detection, span, mechanism, sounds))
     return candidates
+
+
+def _counterparts(steps: Sequence[Operation], inside: Collection[int]) -> tuple[Span, Span] | None:
+    """The unbiased units that stand for the biased ones `inside`, without and with the deleted ones beside them.
+
+    None where the two texts are the same, or have no unit to be replaced.
+    """
+    own = [index for index, step in enumerate(steps) if step.hypothesis in inside and step.kind != "delete"]
+    kinds = {steps[index].kind for index in own}
+    replaced = [steps[index].reference for index in own if steps[index].kind != "insert"]
+    begin, end = own[0], own[-1] + 1
+    while begin and steps[begin - 1].kind == "delete":
+        begin -= 1
+    while end < len(steps) and steps[end].kind == "delete":
+        end += 1
+    around = [step.reference for step in steps[begin:end] if step.kind != "insert"]
+    if not around or (kinds == {"match"} and len(around) == len(own)):
+        return None
+    core = replaced or [around[0]]
+    return (min(core), max(core) + 1), (min(around), max(around) + 1)
 
 
 def merged(candidates: Iterable[Candidate]) -> list[Candidate]:

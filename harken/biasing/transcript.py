@@ -105,6 +105,8 @@ def words_of(text: str, units: Sequence[UnitTime]) -> tuple[Word, ...]:
 def segments_of(text: str, units: Sequence[UnitTime]) -> tuple[Segment, ...]:
     """Segments that end after a sentence, and after a comma once they are long."""
     segments: list[Segment] = []
+    if not units:
+        return ()
     begin, start = 0, None
     for unit, following in zip(units, [*(other.character_start for other in units[1:]), len(text)], strict=True):
         start = unit.start if start is None else start

@@ -1,5 +1,3 @@
-from pathlib import Path
-
 import pytest
 
 from harken.biasing.prompt import prompt_tokens
