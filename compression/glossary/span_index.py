@@ -119,16 +119,18 @@ class SpanQuery:
             lists: (enrolments,), each one's list, where the rows are not only windows that probe it.
         """
         # Most enrolments resemble no window at all: only the others are worth the gate.
-        columns = np.flatnonzero(products.max(axis=0) >= self.least)
-        some, length = products[:, columns], lengths[columns]
-        shortest = self.shortest if windows is None else self.shortest[windows]
-        longest = self.longest if windows is None else self.longest[windows]
-        some[(length < shortest[:, None]) | (length > longest[:, None])] = -np.inf
+        columns = (products.max(axis=0) >= self.least).nonzero()[0]
+        if not len(columns):
+            return _no_matches()
+        some, length = products.take(columns, axis=1), lengths[columns]
+        shortest, longest = self.shortest[:, None], self.longest[:, None]
+        if windows is not None:
+            shortest, longest = shortest[windows], longest[windows]
+        some[(length < shortest) | (length > longest)] = -np.inf
         if lists is not None and self.probed is not None:
             some[~self.probed[:, lists[columns]]] = -np.inf
-        rows = some.argmax(axis=0)
-        best = some[rows, np.arange(len(columns))]
-        kept = best >= self.least
+        rows, best = some.argmax(axis=0), some.max(axis=0)
+        kept = (best >= self.least).nonzero()[0]
         rows = rows[kept]
         return columns[kept], best[kept], rows if windows is None else windows[rows]
 

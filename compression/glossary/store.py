@@ -20,6 +20,7 @@ from compression.glossary.manifest import (
     CENTROIDS,
     SEGMENTS,
     TOMBSTONES,
+    VERSIONS,
     Description,
     Manifest,
     SegmentRecord,
@@ -258,10 +259,13 @@ class GlossaryStore:
             if number > version:
                 version_path(self.folder, number).unlink()
         for path in (self.folder / SEGMENTS).glob("*"):
-            if int(path.name.partition(".")[0]) > version:
+            if _version(path.name.partition(".")[0]) > version:
                 shutil.rmtree(path)
         for path in (self.folder / TOMBSTONES).glob("*.npy"):
-            if int(path.stem.partition("-")[2]) > version:
+            if _version(path.stem.partition("-")[2]) > version:
+                path.unlink()
+        for folder in (self.folder, self.folder / VERSIONS, self.folder / TOMBSTONES):
+            for path in folder.glob(".*.tmp"):
                 path.unlink()
 
 
@@ -291,6 +295,11 @@ def _respelled(
 
 def _number(version: int) -> str:
     return f"{version:06}"
+
+
+def _version(number: str) -> int:
+    """The version that a name begins or ends with; -1 for what this module did not name."""
+    return int(number) if number.isdecimal() else -1
 
 
 def _save_array(path: Path, array: NDArray[np.generic]) -> None:

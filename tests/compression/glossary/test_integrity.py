@@ -115,6 +115,8 @@ def test_leftovers_of_a_version_that_was_never_published_are_cleared(store):
     (store.folder / "segments" / "000003.waiting").mkdir()
     (store.folder / "tombstones" / "000001-000003.npy").write_bytes(b"")
     (store.folder / "versions" / "000003.json").write_text("{")
+    (store.folder / "tombstones" / ".000001-000003.npy.77.tmp").write_bytes(b"")
+    (store.folder / ".manifest.json.77.tmp").write_text("{")
     with pytest.raises(HarkenError, match=r"kept: \[0, 1, 2\]"):
         open_glossary(store.folder, version=3)
     _leftovers_are_cleared(store)
