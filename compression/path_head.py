@@ -14,12 +14,11 @@ class PathHead(nn.Module):
     unlike sounds to be far apart by themselves.
     """
 
-    def __init__(self, layers: int, frame_size: int, size: int, seed: int = 0) -> None:
+    def __init__(self, layers: int, frame_size: int, size: int) -> None:
         super().__init__()
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            self.weight = nn.Parameter(torch.randn(layers, frame_size, size) / frame_size**0.5)
-            self.bias = nn.Parameter(torch.zeros(layers, size))
+        # Learning begins at the cosines of the frames as they are.
+        self.weight = nn.Parameter(torch.eye(frame_size, size).repeat(layers, 1, 1))
+        self.bias = nn.Parameter(torch.zeros(layers, size))
 
     def forward(self, unit: Tensor) -> Tensor:
         """Unit vectors (..., layers, size) of unit frames (..., layers, frame_size)."""

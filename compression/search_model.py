@@ -69,7 +69,7 @@ class SearchModel:
 
     @torch.inference_mode()
     def background_statistics(self, recordings: Sequence[Tensor]) -> Tensor:
-        """Mean and standard deviation, float32 (n, 2), of enrolments' best path scores over the cohort's utterances.
+        """What enrolments score in the cohort, float32 (n, 2): `compression.cohort.background_statistics`.
 
         Args:
             recordings: kept frames of one enrolment each, (layers, frames, size).
@@ -137,10 +137,10 @@ class SearchModel:
 def untrained_parts(
     settings: SearchModelSettings, spotter: Spotter, seed: int = 0
 ) -> tuple[SpanEmbedder, PathHead | None]:
-    """Span embedder and path head for a spotter's kept frames, with initial weights, in evaluation mode."""
+    """Span embedder and path head for a spotter's kept frames, with initial weights; `seed` is the embedder's."""
     layers, size = len(spotter.settings.layers), spotter.settings.frame_size
     spans = SpanEmbedder(settings.spans, layers, size, spotter.settings.keyword_frames, seed).eval()
-    path_head = None if settings.path_size is None else PathHead(layers, size, settings.path_size, seed).eval()
+    path_head = None if settings.path_size is None else PathHead(layers, size, settings.path_size).eval()
     return spans.requires_grad_(False), None if path_head is None else path_head.requires_grad_(False)
 
 

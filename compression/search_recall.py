@@ -1,4 +1,4 @@
-"""How far down a stage's list the terms are that an utterance says: recall at a shortlist's length, by glossary size."""
+"""How far down a stage's list the terms are that an utterance says: recall of shortlists, by glossary size."""
 
 from __future__ import annotations
 

@@ -9,10 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from compression.compressed import packed_units
 from compression.frames import Frames
 from compression.inventory import Term
 from compression.maxsim import maxsim
-from compression.compressed import packed_units
 from compression.spans import running_sums
 
 
@@ -48,7 +48,9 @@ class SpanCorpus:
 
     def names(self, term: Term) -> tuple[str, ...]:
         """Names of all recordings of a term that are there."""
-        return tuple(name for name in (*term.synthesized, *(cut.name for cut in term.natural)) if name in self.recordings)
+        return tuple(
+            name for name in (*term.synthesized, *(cut.name for cut in term.natural)) if name in self.recordings
+        )
 
     def located(self) -> SpanCorpus:
         """The same with every occurrence timed: those that are not, where the term's best recording fits best."""

@@ -14,7 +14,6 @@ from compression.neighbours import phoneme_neighbours
 from compression.span_corpus import SpanCorpus
 from compression.span_examples import SpanBatch, SpanExamples
 from compression.spans import SpanEmbedder, segment_means
-from harken.errors import HarkenError
 from harken.search_settings import SpanTrainingSettings
 
 _TERMS_AT_ONCE = 1024
@@ -30,7 +29,8 @@ class SpanEpoch:
 
 def train_spans(
     spans: SpanEmbedder,
-    corpus: SpanCorpus,
+    examples: SpanExamples,
+    neighbours: Tensor,
     settings: SpanTrainingSettings,
     on_epoch: Callable[[SpanEpoch], None] | None = None,
 ) -> SpanEmbedder:
@@ -41,14 +41,11 @@ def train_spans(
     for all terms the nearest wrong ones of the whole corpus, which every epoch finds anew; terms that sound alike are
     neither.
 
-    Raises:
-        HarkenError: no occurrence of a term with a recording.
+    Args:
+        neighbours: of every term by sound (`neighbour_table`).
+        on_epoch: called after every epoch.
     """
-    examples = SpanExamples(corpus, spans, settings)
-    if not len(examples):
-        raise HarkenError("occurrences of terms", 0, "Span embeddings learn from utterances that say recorded terms.")
     draw = torch.Generator().manual_seed(settings.seed)
-    alike = _phoneme_table(corpus, settings)
     spans.requires_grad_(True).train()
     optimizer = torch.optim.AdamW(
         spans.parameters(), settings.learning_rate, betas=(0.9, 0.99), weight_decay=settings.weight_decay
@@ -56,7 +53,7 @@ def train_spans(
     steps = settings.epochs * math.ceil(len(examples) / settings.batch)
     step = 0
     for number in range(settings.epochs):
-        nearest = torch.cat([alike, _nearest_terms(spans, examples)], dim=1)
+        nearest = torch.cat([neighbours, _nearest_terms(spans, examples)], dim=1)
         losses = []
         for chosen in torch.randperm(len(examples), generator=draw).split(settings.batch):
             loss = span_loss(spans, examples.batch(chosen, nearest, draw), settings.temperature)
@@ -73,20 +70,23 @@ def train_spans(
 
 
 def span_loss(spans: SpanEmbedder, batch: SpanBatch, temperature: float) -> Tensor:
-    """The sum of the three cross-entropies."""
+    """The sum of the cross-entropies."""
     parts = (batch.windows, batch.recordings, batch.others, batch.negatives, batch.splices, batch.elsewhere)
+    parts += batch.made_up
     vectors = spans(torch.cat(parts)).split([len(part) for part in parts])
-    windows, recordings, others, negatives, splices, elsewhere = vectors
+    windows, recordings, others, negatives, splices, elsewhere, made_up, made_up_recordings = vectors
     alike = batch.groups[:, None] == batch.groups
     alike.fill_diagonal_(False)
     wrong = batch.groups[:, None] == batch.negative_groups
     never = alike.new_zeros(len(windows), len(splices))
     wrong_terms = torch.cat([wrong, never], dim=1)
     rejected = torch.cat([negatives, splices])
+    none = torch.zeros_like(alike)
     return (
         _cross_entropy(windows, recordings, rejected, alike, wrong_terms, temperature)
         + _cross_entropy(recordings, windows, elsewhere, alike, batch.unclear, temperature)
         + _cross_entropy(recordings, others, rejected, alike, wrong_terms, temperature)
+        + _cross_entropy(made_up, made_up_recordings, recordings, none, none, temperature)
     )
 
 
@@ -103,7 +103,7 @@ def _rate(share: float, final: float) -> float:
     return final + (1 - final) * 0.5 * (1 + math.cos(math.pi * share))
 
 
-def _phoneme_table(corpus: SpanCorpus, settings: SpanTrainingSettings) -> Tensor:
+def neighbour_table(corpus: SpanCorpus, settings: SpanTrainingSettings) -> Tensor:
     """Neighbours by sound of every term, (terms, nearest); a term with few has them repeatedly, with none itself.
 
     A term is of its own sound, and what sounds alike is masked: naming the term itself draws nothing.

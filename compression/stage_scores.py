@@ -25,16 +25,27 @@ class Enrolments:
     statistics: Tensor
 
     @classmethod
-    def of(cls, model: SearchModel, recordings: Sequence[Tensor], statistics: bool = True) -> Enrolments:
-        """Of kept frames (layers, frames, size); without `statistics` path scores are left as they are."""
+    def of(cls, model: SearchModel, recordings: Sequence[Tensor]) -> Enrolments:
+        """Of kept frames (layers, frames, size), at least one recording."""
         packed = torch.cat([recording.transpose(0, 1) for recording in recordings])
         lengths = torch.tensor([recording.shape[1] for recording in recordings])
-        measured = model.background_statistics(recordings) if statistics else torch.tensor([[0.0, 1.0]])
         return cls(
             recordings,
             PackedFrames(model.path_frames(packed), lengths),
             model.spans.embed(recordings),
-            measured.expand(len(recordings), 2),
+            model.background_statistics(recordings),
+        )
+
+    @classmethod
+    def joined(cls, *parts: Enrolments) -> Enrolments:
+        """Those of several, in the order given."""
+        return cls(
+            [recording for part in parts for recording in part.recordings],
+            PackedFrames(
+                torch.cat([part.paths.values for part in parts]), torch.cat([part.paths.lengths for part in parts])
+            ),
+            torch.cat([part.vectors for part in parts]),
+            torch.cat([part.statistics for part in parts]),
         )
 
 

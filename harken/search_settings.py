@@ -20,7 +20,7 @@ class SearchModelSettings(Section):
 
     spans: SpanSettings = SpanSettings()
     path_size: PositiveInt | None = Field(
-        None, description="values per frame and layer whose cosines make the path score; null: the kept frames' own"
+        32, description="values per frame and layer whose cosines make the path score; null: the kept frames' own"
     )
 
 
@@ -34,7 +34,7 @@ class SpanTrainingSettings(Section):
     weight_decay: NonNegativeFloat = 0.01
     temperature: PositiveFloat = Field(0.05, description="of the softmax over cosines")
     jitter_seconds: NonNegativeFloat = Field(0.08, description="borders of windows and recordings move by up to this")
-    other_windows: PositiveInt = Field(256, description="windows of the batch's utterances around no term in particular")
+    other_windows: PositiveInt = Field(256, description="any windows of the batch's utterances, right for no term")
     hard_negatives: NonNegativeInt = Field(2, description="wrong terms nearest to a window's term, for each window")
     nearest: PositiveInt = Field(32, description="terms by vector, and as many by sound, that hard negatives come from")
     phoneme_distance: PositiveInt = Field(2, description="phonemes that may differ at most from a neighbour by sound")
@@ -48,7 +48,7 @@ class PathTrainingSettings(Section):
     """How the path score's projection learns, where there is one."""
 
     steps: PositiveInt = 400
-    batch: PositiveInt = Field(32, description="windows, each with every recording of the batch")
+    batch: PositiveInt = Field(32, description="windows, each with a recording of its term and one of a neighbour")
     learning_rate: PositiveFloat = 2e-3
     temperature: PositiveFloat = 0.05
     context_seconds: NonNegativeFloat = Field(0.4, description="of the utterance on both sides of the term")
@@ -59,7 +59,6 @@ class CalibrationSettings(Section):
     """How scores become a probability, and what a stage lets through."""
 
     stage_recall: float = Field(0.995, gt=0.0, lt=1.0, description="of validation's said terms each stage must keep")
-    splices: NonNegativeInt = Field(20_000, description="made-up terms that enlarge the glossary it is fitted against")
     candidates: PositiveInt = Field(64, description="of each utterance that the regression is fitted on")
     penalty: NonNegativeFloat = Field(1e-3, description="L2, of weights of standardised features")
 
@@ -74,5 +73,8 @@ class SearchSettings(Section):
     codebook_splices: NonNegativeInt = Field(
         20_000, description="made-up terms beside the training recordings, so that it covers more than their words"
     )
-    cohort: PositiveInt = Field(64, description="background utterances against which a term's scores are normed")
+    cohort: PositiveInt = Field(128, description="background utterances against which a term's scores are normed")
+    enrolments: PositiveInt = Field(
+        10_000, description="glossary that calibration and recall are for: all sets' terms and made-up ones up to this"
+    )
     calibration: CalibrationSettings = CalibrationSettings()
