@@ -122,8 +122,7 @@ def _joined(entries: Sequence[Entry]) -> dict[int, Term]:
 def _unit(frames: NDArray[np.floating]) -> NDArray[np.float32]:
     values = np.asarray(frames, dtype=np.float32)
     norms = np.sqrt(np.square(values).sum(axis=-1, keepdims=True))
-    unit: NDArray[np.float32] = values / np.where(norms > 0, norms, 1)
-    return unit
+    return values / np.where(norms > 0, norms, np.float32(1))
 
 
 def _check(terms: dict[int, Term], enrolments: Sequence[Enrolment]) -> None:
