@@ -21,8 +21,11 @@ from typing import Any
 import ray
 from ray import serve
 
+from compression.search_model import SETTINGS_FILE as SEARCH_SETTINGS_FILE
+from compression.storage import SETTINGS_FILE
 from harken.config import load_config
 from harken.errors import HarkenError
+from harken.model_folder import locate_model
 from serve.graph import APPLICATION, build
 from serve.graph_settings import GraphSettings
 
@@ -38,6 +41,7 @@ def start(settings: GraphSettings) -> str:
     Raises:
         HarkenError: the address is taken, or a deployment cannot start.
     """
+    _check_models(settings)
     listen = settings.service.listen
     if not ray.is_initialized():
         _connect(settings)
@@ -102,6 +106,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
             serve.shutdown()
             ray.shutdown()
     return 0
+
+
+def _check_models(settings: GraphSettings) -> None:
+    """Tell at once what replicas would find out only after minutes."""
+    for model in settings.models.values():
+        locate_model(model.folder)
+    search = settings.glossary
+    for path in (search.spotter / SETTINGS_FILE, search.search_folder / SEARCH_SETTINGS_FILE):
+        if not path.is_file():
+            remedy = "It is not there: train it with jobs.keywords, or name another folder in glossary.spotter and .search."
+            raise HarkenError("spotter or search model", str(path), remedy)
 
 
 def _connect(settings: GraphSettings) -> None:

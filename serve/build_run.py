@@ -4,6 +4,7 @@ import ctypes
 import os
 import signal
 import subprocess
+import sys
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -14,6 +15,8 @@ _ROOT = Path(__file__).resolve().parents[1]
 _LAST_LINES = 20
 _SECONDS_TO_END = 10.0
 _DIE_WITH_PARENT = 1
+# Found before the fork, after which little is safe to do.
+_LIBRARY = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
 def follow(command: Sequence[str], environment: Mapping[str, str]) -> Iterator[str]:
@@ -64,5 +67,5 @@ def _end(process: "subprocess.Popen[str]") -> None:
 
 def _end_with_parent() -> None:
     # A worker of Ray's that is killed has no time to end its children (Linux; elsewhere they run to their end).
-    if hasattr(ctypes, "CDLL") and os.uname().sysname == "Linux":
-        ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
+    if _LIBRARY is not None:
+        _LIBRARY.prctl(_DIE_WITH_PARENT, signal.SIGKILL)

@@ -12,6 +12,7 @@ from harken.vad import VadSettings
 from serve.settings import ServiceSettings
 
 GIBIBYTE = 1024**3
+_TRIES_TO_START = 3
 
 
 class ReplicaSettings(Section):
@@ -47,6 +48,8 @@ class ReplicaSettings(Section):
             "graceful_shutdown_timeout_s": self.drain_seconds,
             "health_check_period_s": self.health_seconds,
             "health_check_timeout_s": self.health_timeout_seconds,
+            # What cannot start now cannot start later: wrong folders and too little memory are told soon.
+            "max_constructor_retry_count": _TRIES_TO_START,
         }
         if self.most == self.least:
             return options | {"num_replicas": self.least}
