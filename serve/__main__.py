@@ -115,7 +115,9 @@ def _check_models(settings: GraphSettings) -> None:
     search = settings.glossary
     for path in (search.spotter / SETTINGS_FILE, search.search_folder / SEARCH_SETTINGS_FILE):
         if not path.is_file():
-            remedy = "It is not there: train it with jobs.keywords, or name another folder in glossary.spotter and .search."
+            remedy = (
+                "It is not there: train it with jobs.keywords, or name another folder in glossary.spotter and .search."
+            )
             raise HarkenError("spotter or search model", str(path), remedy)
 
 

@@ -96,7 +96,11 @@ class GlossaryBuilder:
         """
         command = [sys.executable, "-m", "jobs.glossary", *arguments, "--config", str(config)]
         address = ray.get_runtime_context().gcs_address
-        options = {"num_returns": "streaming", "num_cpus": self._settings.builds.cpus, "name": f"jobs.glossary {arguments[0]}"}
+        options = {
+            "num_returns": "streaming",
+            "num_cpus": self._settings.builds.cpus,
+            "name": f"jobs.glossary {arguments[0]}",
+        }
         lines = ray.remote(follow).options(**options).remote(command, {"RAY_ADDRESS": address})
         ends, done = monotonic() + self._settings.builds.seconds, 0.0
         try:

@@ -131,9 +131,7 @@ class GraphSettings(Section):
 
     service: ServiceSettings = ServiceSettings()
     ingress: ReplicaSettings = ReplicaSettings(ongoing=256, queued=256, ongoing_target=64)
-    models: dict[str, ModelSettings] = Field(
-        min_length=1, description="by the name in requests; the first is default"
-    )
+    models: dict[str, ModelSettings] = Field(min_length=1, description="by the name in requests; the first is default")
     transcriber: TranscriberSettings = TranscriberSettings()
     glossary: GlossarySearchSettings
     builds: GlossaryBuildSettings

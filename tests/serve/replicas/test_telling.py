@@ -28,7 +28,11 @@ def test_times_and_characters_count_from_the_beginning_of_the_recording():
         ("Kelly", 10.5, -0.5),
     ]
     told = [(term.detection.term, term.detection.start, term.outcome, term.replaced) for term in found.terms]
-    assert told == [("包", 0.5, "already right", ""), ("Kelly", 10.5, "applied", "凯莉"), ("Lindy", 10.5, "rejected", "")]
+    assert told == [
+        ("包", 0.5, "already right", ""),
+        ("Kelly", 10.5, "applied", "凯莉"),
+        ("Lindy", 10.5, "rejected", ""),
+    ]
     kelly = found.terms[1]
     assert found.text[kelly.text_start : kelly.text_end] == "Kelly"
 
