@@ -57,7 +57,7 @@ def calibrate(
         for utterance, said, scores in scored_utterances(model, glossary, utterances)
     ]
     told = [one for part in evidence for one in part.said]
-    spans, paths, span_ranks, path_ranks = ([one[column] for one in told] for column in range(4))
+    spans, paths = [one[0] for one in told], [one[1] for one in told]
     span_threshold = recall_threshold(spans, settings.stage_recall)
     path_threshold = recall_threshold(paths, settings.stage_recall)
     weights, bias = fit_weights(
@@ -70,8 +70,8 @@ def calibrate(
         bias,
         span_threshold,
         path_threshold,
-        _cap(span_ranks, settings.stage_recall),
-        _cap(path_ranks, settings.stage_recall),
+        _cap([one[2] for one in told], settings.stage_recall),
+        _cap([one[3] for one in told], settings.stage_recall),
     )
 
 

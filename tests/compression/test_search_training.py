@@ -32,7 +32,7 @@ SIZE, SOUNDS, TERMS = 8, 16, 60
 SETTINGS = SearchSettings(
     model=SearchModelSettings(spans=SpanSettings(hidden=48, size=32, shortest_frames=2), path_size=8),
     spans=SpanTrainingSettings(epochs=10, batch=80, other_windows=64),
-    path=PathTrainingSettings(steps=60, batch=16, context_seconds=0.3),
+    path=PathTrainingSettings(steps=120, batch=24, learning_rate=5e-3, context_seconds=0.3),
     centroids=8,
     codebook_splices=50,
     cohort=6,
@@ -41,11 +41,10 @@ SETTINGS = SearchSettings(
 
 
 def spoken(sounds: list[int], draw: torch.Generator, noise: float = 0.5) -> Tensor:
-    """A recording: its sounds last 2 or 3 frames each; all frames share a part, and the voice a part of its own."""
+    """A recording of 6 to 9 frames; all frames share a part, and the voice a part of its own."""
     alphabet = torch.randn(SOUNDS, LAYERS, SIZE, generator=torch.Generator().manual_seed(1))
-    rate = int(torch.randint(2, 4, (), generator=draw))
-    frames = [alphabet[sound] for sound in sounds for _ in range(rate)]
-    clean = torch.stack(frames, dim=1)
+    length = int(torch.randint(6, 10, (), generator=draw))
+    clean = torch.stack([alphabet[sounds[frame * len(sounds) // length]] for frame in range(length)], dim=1)
     voice = torch.zeros(LAYERS, 1, SIZE)
     voice[..., :2] = 2 * torch.randn(LAYERS, 1, 2, generator=draw)
     return 2.0 + clean + voice + noise * torch.randn(clean.shape, generator=draw)
