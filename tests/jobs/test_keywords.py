@@ -46,7 +46,7 @@ def tiny(output: Path, *more: str) -> SpottingSettings:
         "search.centroids=8",
         "search.codebook_splices=40",
         "search.cohort=4",
-        "search.enrolments=90",
+        "search.enrolments=200",
         *more,
     ]
     return load_config(CONFIG, overrides, SpottingSettings)
@@ -108,7 +108,7 @@ def test_a_run_ends_with_a_search_model_for_its_spotter(done: SpottingSettings) 
     assert {row["set"] for row in rows} == {"validation", "test-words", "test-brands", "test-unheard-engine"}
     assert {row["stage"] for row in rows} == {"span", "path"}
     assert {row["recall"]["500"] for row in rows} == {1.0}
-    assert max(row["glossary"] for row in rows) == 90
+    assert max(row["glossary"] for row in rows) == 200
 
 
 def test_no_set_holds_a_term_or_an_utterance_of_another(done: SpottingSettings) -> None:
