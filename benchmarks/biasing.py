@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from rich.table import Table
 
-from actors.phonetics import Phonetics
+from actors.phonetics import Phonetics, Sounds, distance, join
 from actors.tts.espeak import HELD_OUT_VOICES, EspeakSynthesizer
 from actors.tts.interface import SpeechRequest
 from benchmarks.results import add_output_arguments, deliver, say, target
@@ -50,6 +50,8 @@ PROBABILITY = 0.5
 JITTER_SECONDS = 0.05
 BATCH = 16
 _MOST_UNITS = 6
+# Of a length most like the term's.
+_PLACES_PER_TERM = 20
 
 
 @dataclass(frozen=True)
@@ -92,25 +94,26 @@ class Oracle:
         """Terms that are not said, each where it sounds most like what is."""
         draw = generator(spoken.id, "false")
         said = {mention.term for mention in self._matcher.find_all(spoken.text)}
-        nearest = []
-        for term in draw.sample(self._terms, DRAWN):
-            if term not in said:
-                nearest.append((*self._best_place(term, spoken), term))
+        places = self._places(spoken)
+        nearest = sorted(
+            (*self._best_place(term, places), term) for term in draw.sample(self._terms, DRAWN) if term not in said
+        )
+        return [Detection(term, start, end, PROBABILITY, (term,)) for _, start, end, term in nearest[:FALSE_DETECTIONS]]
+
+    def _places(self, spoken: Spoken) -> list[tuple[Sounds, float, float]]:
+        """Every stretch of a few units with its sounds and times."""
+        units = spoken.units
+        heard = [self._sounds.joined(spoken.text[unit.character_start : unit.character_end]) for unit in units]
         return [
-            Detection(term, start, end, PROBABILITY, (term,))
-            for _, start, end, term in sorted(nearest)[:FALSE_DETECTIONS]
+            (join(heard[first:last]), units[first].start, units[last - 1].end)
+            for first in range(len(units))
+            for last in range(first + 1, min(first + _MOST_UNITS, len(units)) + 1)
         ]
 
-    def _best_place(self, term: str, spoken: Spoken) -> tuple[float, float, float]:
-        units = spoken.units
-        length = len(self._sounds.joined(term))
-        places = []
-        for first in range(len(units)):
-            for last in range(first, min(first + _MOST_UNITS, len(units))):
-                words = spoken.text[units[first].character_start : units[last].character_end]
-                if abs(len(self._sounds.joined(words)) - length) <= 3 or first == last:
-                    places.append((self._sounds.distance(term, words), units[first].start, units[last].end))
-        return min(places)
+    def _best_place(self, term: str, places: Sequence[tuple[Sounds, float, float]]) -> tuple[float, float, float]:
+        said = self._sounds.joined(term)
+        alike = sorted(places, key=lambda place: abs(len(place[0]) - len(said)))[:_PLACES_PER_TERM]
+        return min((distance(said, heard), start, end) for heard, start, end in alike)
 
 
 def speak(rows: Sequence[Mapping[str, str]]) -> list[Spoken]:
