@@ -215,7 +215,10 @@ def test_quotas_over_http(tmp_path: Path, backend: NanoBackend, spoken: bytes) -
     quotas = {"requests_per_minute": 5, "audio_seconds_per_minute": 2}
     with running(tmp_path, backend, access={"anonymous": "never"}, quotas=quotas) as server:
         keys = KeyStore(server.service.database)
-        with server.client(keys.create("one", "k", SCOPES)) as one, server.client(keys.create("two", "k", SCOPES)) as two:
+        with (
+            server.client(keys.create("one", "k", SCOPES)) as one,
+            server.client(keys.create("two", "k", SCOPES)) as two,
+        ):
             sent = {"data": {"model": NANO}, "files": {"file": spoken}}
             first, second = (one.post("/v1/audio/transcriptions", **sent) for _ in range(2))
             assert (first.status_code, second.status_code) == (200, 429)
