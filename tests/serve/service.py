@@ -41,7 +41,7 @@ NANO = "harken-nano"
 
 
 class NanoBackend:
-    """The embedded Whisper in this process; it listens for no term. `shards` and `answered` are what it says of itself."""
+    """The embedded Whisper in this process; it listens for no term, and says of itself what `search` holds."""
 
     def __init__(self, shards: int = 4) -> None:
         self._whisper: Whisper = load_whisper(str(ROOT / "models" / "nano"), device="cpu")
