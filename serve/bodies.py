@@ -109,8 +109,10 @@ def describes(model: type[BaseModel], file: str | None = None) -> dict[str, Any]
     schema.pop("title", None)
     if file is None:
         return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
-    names = {name: f"{name}[]" if get_origin(field.annotation) is tuple else name
-             for name, field in model.model_fields.items()}
+    names = {
+        name: f"{name}[]" if get_origin(field.annotation) is tuple else name
+        for name, field in model.model_fields.items()
+    }
     properties = {names[name]: shape for name, shape in schema["properties"].items()}
     schema["properties"] = {"file": {"type": "string", "format": "binary", "description": file}, **properties}
     schema["required"] = ["file", *schema.get("required", ())]

@@ -1,5 +1,7 @@
 """What Prometheus is told; no label names a tenant, a glossary or anything else that clients choose."""
 
+from typing import Any
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from serve.backend import Search, Transcription
@@ -13,7 +15,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        options = {"registry": self.registry, "namespace": "harken"}
+        options: dict[str, Any] = {"registry": self.registry, "namespace": "harken"}
         self.requests = Counter("requests", "Requests by route and status", ("method", "route", "status"), **options)
         self.latency = Histogram(
             "request_seconds", "From the first byte in to the last out", ("route",), buckets=_SECONDS, **options

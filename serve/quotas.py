@@ -17,9 +17,7 @@ Kind = Literal["requests", "audio_seconds"]
 class Quotas:
     """The buckets of all tenants; `clock` gives seconds."""
 
-    def __init__(
-        self, database: Database, settings: QuotaSettings, clock: Callable[[], float] = time.time
-    ) -> None:
+    def __init__(self, database: Database, settings: QuotaSettings, clock: Callable[[], float] = time.time) -> None:
         self._database = database
         self._settings = settings
         self._clock = clock

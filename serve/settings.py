@@ -39,7 +39,9 @@ class QuotaSettings(Section):
 class LimitSettings(Section):
     """What one request, one glossary and one tenant may hold."""
 
-    upload_bytes: int = Field(25 * MEBIBYTE, ge=1, le=MAX_BYTES, description="of a body with audio, counted as it comes")
+    upload_bytes: int = Field(
+        25 * MEBIBYTE, ge=1, le=MAX_BYTES, description="of a body with audio, counted as it comes"
+    )
     import_bytes: PositiveInt = Field(256 * MEBIBYTE, description="of a body with terms")
     document_bytes: PositiveInt = Field(MEBIBYTE, description="of any other body")
     upload_seconds: PositiveFloat = Field(120.0, description="a body that is not complete by then is given up")

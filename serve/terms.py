@@ -45,7 +45,11 @@ class Term(BaseModel):
     @field_validator("term", "category", "spoken")
     @classmethod
     def _is_harmless(cls, text: str) -> str:
-        return sanitise(text)
+        cleaned = sanitise(text)
+        # Some single characters are whole phrases in their compatibility form.
+        if len(cleaned) > LONGEST_TERM:
+            raise ValueError(f"it is longer than {LONGEST_TERM} characters in its compatibility form (NFKC)")
+        return cleaned
 
     @field_validator("term")
     @classmethod

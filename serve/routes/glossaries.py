@@ -137,8 +137,9 @@ def list_terms(
     return service.glossaries.terms(caller.tenant.id, glossary_id, after, limit, search)
 
 
-@router.post("/{glossary_id}/terms", status_code=201, responses=errors(404, 409, 413, 415),
-             openapi_extra=describes(Term))
+@router.post(
+    "/{glossary_id}/terms", status_code=201, responses=errors(404, 409, 413, 415), openapi_extra=describes(Term)
+)
 def add_term(
     service: ServicePart,
     caller: Writer,
@@ -177,9 +178,7 @@ def delete_term(
 ) -> TermDeletion:
     """A term with its recordings."""
     service.glossaries.delete_term(caller.tenant.id, glossary_id, term_id)
-    return TermDeletion(
-        id=term_id, object="glossary.term", build=_build(service, caller, glossary_id, build)
-    )
+    return TermDeletion(id=term_id, object="glossary.term", build=_build(service, caller, glossary_id, build))
 
 
 @router.post(
@@ -198,7 +197,9 @@ async def import_terms(
     service: ServicePart,
     caller: Writer,
     glossary_id: str,
-    mode: Annotated[Literal["merge", "replace"], Query(description="replace: remove terms that are not sent")] = "merge",
+    mode: Annotated[
+        Literal["merge", "replace"], Query(description="replace: remove terms that are not sent")
+    ] = "merge",
 ) -> Import:
     """Many terms as JSON Lines, TSV or CSV; all or, when a line is no term, none; then a build.
 

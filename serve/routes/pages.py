@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import re
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from fastapi import APIRouter, FastAPI
@@ -20,7 +21,7 @@ def add_pages(app: FastAPI) -> None:
     app.include_router(router)
 
 
-def _page(content: str):  # type: ignore[no-untyped-def]
+def _page(content: str) -> Callable[[], Awaitable[HTMLResponse]]:
     headers = {"Content-Security-Policy": content_policy(content), "Cache-Control": "no-cache"}
 
     async def page() -> HTMLResponse:

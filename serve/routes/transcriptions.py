@@ -230,8 +230,9 @@ def _formatted(found: Transcription, wanted: Wanted, chosen: Format) -> Response
     if chosen == "vtt":
         return Response(subtitles.vtt(found.segments), headers=headers, media_type="text/vtt")
     told = transcript(found, wanted) if chosen == "json" else verbose_transcript(found, wanted)
-    return Response(told.model_dump_json(exclude_none=chosen == "verbose_json"), headers=headers,
-                    media_type="application/json")
+    return Response(
+        told.model_dump_json(exclude_none=chosen == "verbose_json"), headers=headers, media_type="application/json"
+    )
 
 
 async def _stream(

@@ -1,4 +1,4 @@
-"""Shared by the tests of the service: one embedded Whisper, one spoken sentence, one service for what changes nothing."""
+"""Shared by the tests of the service: one embedded Whisper, one spoken sentence, one service without keys."""
 
 from collections.abc import Iterator
 

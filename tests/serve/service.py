@@ -41,7 +41,7 @@ NANO = "harken-nano"
 
 
 class NanoBackend:
-    """The embedded Whisper in this process; it listens for no term. `shards` and `answered` are what it says of itself."""
+    """The embedded Whisper in this process; it listens for no term, and says of itself what `search` holds."""
 
     def __init__(self, shards: int = 4) -> None:
         self._whisper: Whisper = load_whisper(str(ROOT / "models" / "nano"), device="cpu")
@@ -152,9 +152,7 @@ class Server:
 
 
 @contextmanager
-def running(
-    data: Path, backend: NanoBackend, builder: FileBuilder | None = None, **settings: Any
-) -> Iterator[Server]:
+def running(data: Path, backend: NanoBackend, builder: FileBuilder | None = None, **settings: Any) -> Iterator[Server]:
     """A service with its data in a folder; `settings` are sections."""
     tree = {"data": str(data), **settings}
     server = Server(create_app(check(tree, ServiceSettings, "test"), backend, builder or FileBuilder()))
@@ -167,7 +165,9 @@ def running(
 
 def speech(text: str = "我们今天去商店买东西") -> np.ndarray:
     """A sentence in a voice that the embedded Whisper knows, at 16 kHz."""
-    result = EspeakSynthesizer().synthesize([SpeechRequest(id="1", text_label=text, text_spoken=text, speaker="cmn")])[0]
+    result = EspeakSynthesizer().synthesize([SpeechRequest(id="1", text_label=text, text_spoken=text, speaker="cmn")])[
+        0
+    ]
     assert result.wave is not None
     return resample(result.wave, result.sample_rate)
 

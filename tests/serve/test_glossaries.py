@@ -83,7 +83,9 @@ def test_terms_are_paged_searched_replaced_and_removed(client: httpx2.Client, gl
     assert names(client, glossary, search="TERM 2") == ["term 2", "term 20", "term 21", "term 22", "term 23", "term 24"]
     assert names(client, glossary, search="%") == []
     replaced = client.post(
-        f"{url}/imports?mode=replace", content=b"term 3\tX\nnew\t\n", headers={"content-type": "text/tab-separated-values"}
+        f"{url}/imports?mode=replace",
+        content=b"term 3\tX\nnew\t\n",
+        headers={"content-type": "text/tab-separated-values"},
     ).json()
     assert (replaced["accepted"], replaced["removed"]) == (2, 24)
     assert names(client, glossary) == ["term 3", "new"]

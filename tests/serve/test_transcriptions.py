@@ -118,9 +118,7 @@ def test_wrong_fields_are_named(open_service: Server, spoken: bytes, data: dict,
 def test_a_form_without_a_file_or_with_two(open_service: Server, spoken: bytes) -> None:
     with open_service.client() as client:
         missing = client.post("/v1/audio/transcriptions", files={"model": (None, NANO)})
-        two = client.post(
-            "/v1/audio/transcriptions", data={"model": NANO}, files=[("file", spoken), ("file", spoken)]
-        )
+        two = client.post("/v1/audio/transcriptions", data={"model": NANO}, files=[("file", spoken), ("file", spoken)])
         text = client.post("/v1/audio/transcriptions", files={"model": (None, NANO), "file": (None, "/etc/passwd")})
         link = client.post("/v1/audio/transcriptions", json={"model": NANO, "file": "http://localhost/a.wav"})
     assert (missing.status_code, missing.json()["error"]["param"]) == (400, "file")
