@@ -103,7 +103,7 @@ def size(p50: float, false: float, exhaustive: float) -> dict[str, Any]:
         }
 
     kinds = {"espeak": kind(0.9), "unseen": kind(0.9)}
-    times = dict.fromkeys(("total", "span", "path", "verifier"), {"p50": p50, "p99": 2 * p50})
+    times = {stage: {"p50": p50, "p99": 2 * p50} for stage in ("total", "span", "path", "verifier")}
     return {
         "spoken": 1000,
         "bits": 4,
@@ -114,8 +114,8 @@ def size(p50: float, false: float, exhaustive: float) -> dict[str, Any]:
         "stress": {"near": {"said": 1, "recall": interval(1.0), "confused": interval(0.0)}},
         "exhaustive": {
             "seconds_per_10_s": 2.0,
-            "kinds": dict.fromkeys(kinds, kind(exhaustive)),
-            "cascade": dict.fromkeys(kinds, kind(0.9)),
+            "kinds": {name: kind(exhaustive) for name in kinds},
+            "cascade": kinds,
         },
         "change": {"terms": 1000, "add_seconds": 1.0, "remove_seconds": 1.0},
     }
