@@ -104,9 +104,9 @@ class Segment:
     def enrolments_of(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Rows of all enrolments of entries, and how many each entry has."""
         # Of the array's own type: another would convert all of it at every call.
-        rows = rows.astype(self.entries.dtype)
-        begins = np.searchsorted(self.entries, rows)
-        counts = np.searchsorted(self.entries, rows, side="right") - begins
+        chosen = rows.astype(self.entries.dtype)
+        begins = np.searchsorted(self.entries, chosen)
+        counts = np.searchsorted(self.entries, chosen, side="right") - begins
         return consecutive(begins, counts), counts
 
     def frame_rows(self, enrolments: NDArray[np.int64]) -> NDArray[np.int64]:
