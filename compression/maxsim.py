@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -164,6 +165,6 @@ def _sums_along(rows: Tensor, firsts: Tensor, lengths: Tensor, heard: Tensor, sh
     bounds = [0, *real.sum(dim=1).cumsum(0).tolist()]
     along = products.new_zeros(len(shifts), columns, len(lengths))
     for path, offsets in zip(along, shifts.tolist(), strict=True):
-        for step, (begin, end) in enumerate(zip(bounds[:-1], bounds[1:], strict=True)):
+        for step, (begin, end) in enumerate(pairwise(bounds)):
             path[:, : end - begin] += products[offsets[step] : offsets[step] + columns, begin:end]
     return along

@@ -11,6 +11,8 @@ The module imports without Triton; `available` says whether the kernel can run.
 from __future__ import annotations
 
 import os
+from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
 import torch
@@ -21,13 +23,9 @@ from compression.diagonals import SLOPES, Diagonals, diagonal_shifts
 from compression.maxsim import UNIT, PackedFrames
 from harken.errors import HarkenError
 
-triton: Any
-tl: Any
-try:
-    import triton
-    import triton.language as tl
-except ImportError:
-    triton = tl = None
+# PyTorch's CPU builds come without it.
+triton: Any = import_module("triton") if find_spec("triton") else None
+tl: Any = import_module("triton.language") if triton else None
 
 # Values of a frame that one product takes: the least depth of an int8 tensor-core product.
 _DEPTH = 32
@@ -91,7 +89,7 @@ def maxsim_triton(frames: PackedFrames, utterance: Tensor, slopes: tuple[float, 
 
 
 def padded_codes(values: Tensor) -> Tensor:
-    """(frames, layers, size) as (frames, a multiple of the products' depth), zeros at the end; no copy where it fits."""
+    """(frames, layers, size) as (frames, a multiple of the products' depth), zeros at the end; no copy if it fits."""
     flat = values.flatten(1)
     return F.pad(flat, (0, -flat.shape[1] % _DEPTH)).contiguous()
 

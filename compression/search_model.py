@@ -69,7 +69,7 @@ class SearchModel:
 
     @torch.inference_mode()
     def background_statistics(self, recordings: Sequence[Tensor]) -> Tensor:
-        """Mean and standard deviation, float32 (n, 2), of enrolments' best path scores over the cohort's utterances.
+        """What enrolments score in the cohort, float32 (n, 2): `compression.cohort.background_statistics`.
 
         Args:
             recordings: kept frames of one enrolment each, (layers, frames, size).

@@ -25,7 +25,8 @@ class SpanBatch:
     `windows`, `recordings` and `others` hold a row for each of the batch's terms: it as an utterance says it, and two
     recordings of it (twice the same where there is one). `groups`: (n,), equal for terms that sound alike.
     `negatives` are recordings of other terms, `negative_groups` theirs. `splices` sound like no term.
-    `elsewhere` are windows with no term in particular; `unclear[i, j]`: the j-th may hold the i-th term.
+    `elsewhere` are windows with no term in particular; `unclear[i, j]`: the j-th may hold the i-th term. `made_up` are
+    windows and recordings of terms that nobody has said, as many: the vocabulary is larger than the corpus's.
     """
 
     windows: Tensor
@@ -37,6 +38,7 @@ class SpanBatch:
     splices: Tensor
     elsewhere: Tensor
     unclear: Tensor
+    made_up: tuple[Tensor, Tensor]
 
 
 class SpanExamples:
@@ -98,7 +100,7 @@ class SpanExamples:
         wrong = wrong.flatten()
         elsewhere, heard_in = self._elsewhere(said_in, draw)
         return SpanBatch(
-            windows=self._windows(chosen, said_in, draw),
+            windows=self._windows(chosen, draw),
             recordings=self._recorded(first, draw),
             others=self._recorded(self.recording_of(terms, said_in, draw), draw),
             groups=self.groups[terms],
@@ -107,6 +109,7 @@ class SpanExamples:
             splices=self._spliced(first.repeat(settings.splices), draw),
             elsewhere=elsewhere,
             unclear=self.unclear[heard_in][:, self.groups[terms]].T,
+            made_up=self._made_up(chosen, draw),
         )
 
     def _spliced(self, rows: Tensor, draw: torch.Generator) -> Tensor:
@@ -114,25 +117,58 @@ class SpanExamples:
         other = self._below(len(self.recordings.lengths), (len(rows),), draw)
         swap = torch.rand(len(rows), generator=draw) < 0.5
         before, after = torch.where(swap, other, rows), torch.where(swap, rows, other)
-        share = _CUT[0] + (_CUT[1] - _CUT[0]) * torch.rand(len(rows), generator=draw, dtype=torch.float64)
-        sums, lengths = self.recordings.values, self.recordings.lengths
-        kept, skipped = lengths[before] * share, lengths[after] * share
-        length = kept + lengths[after] - skipped
+        firsts, lengths = self.recordings.firsts, self.recordings.lengths.double()
+        return self._joined(
+            self.recordings.values,
+            (firsts[before], firsts[before] + lengths[before]),
+            (firsts[after], firsts[after] + lengths[after]),
+            self._shares(len(rows), draw),
+        )
+
+    def _made_up(self, chosen: Tensor, draw: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Terms that nobody has said: two occurrences are spliced, and recordings of their terms at the same place."""
+        after = chosen[torch.randperm(len(chosen), generator=draw)]
+        shares = self._shares(len(chosen), draw)
+        (begin, end), (begin_after, end_after) = (self._borders(part, draw) for part in (chosen, after))
+        windows = self._joined(self.utterances.values, (begin, end), (begin_after, end_after), shares)
+        first, second = (self.any_recording(self.terms[part], draw) for part in (chosen, after))
+        firsts, ends = self.recordings.firsts, self.recordings.firsts + self.recordings.lengths
+        recordings = self._joined(
+            self.recordings.values, (firsts[first], ends[first]), (firsts[second], ends[second]), shares
+        )
+        return windows, recordings
+
+    def _joined(
+        self, sums: Tensor, before: tuple[Tensor, Tensor], after: tuple[Tensor, Tensor], shares: Tensor
+    ) -> Tensor:
+        """Segment means of the first `shares` (n,) of some spans followed by the rest of others."""
+        kept = (before[1] - before[0]) * shares
+        joint = after[0] + (after[1] - after[0]) * shares
+        length = kept + after[1] - joint
         places = length[:, None] * (torch.arange(self._segments + 1) / self._segments)
         past = (places - kept[:, None]).clamp(min=0)
-        first = sums_at(sums, self.recordings.firsts[before][:, None] + places.minimum(kept[:, None]))
-        joint = (self.recordings.firsts[after] + skipped)[:, None]
-        second = sums_at(sums, joint + past) - sums_at(sums, joint)
+        first = sums_at(sums, before[0][:, None] + places.minimum(kept[:, None]))
+        second = sums_at(sums, joint[:, None] + past) - sums_at(sums, joint[:, None])
         widths = (length / self._segments).to(sums.dtype)[:, None, None, None]
         return ((first + second).diff(dim=1) / widths).transpose(1, 2)
 
-    def _windows(self, chosen: Tensor, said_in: Tensor, draw: torch.Generator) -> Tensor:
+    @staticmethod
+    def _shares(count: int, draw: torch.Generator) -> Tensor:
+        return _CUT[0] + (_CUT[1] - _CUT[0]) * torch.rand(count, generator=draw, dtype=torch.float64)
+
+    def _windows(self, chosen: Tensor, draw: torch.Generator) -> Tensor:
+        starts, ends = self._borders(chosen, draw)
+        return segment_means(self.utterances.values, starts, ends, self._segments)
+
+    def _borders(self, chosen: Tensor, draw: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Where occurrences begin and end among all utterances' sums, moved a little."""
+        said_in = self.said_in[chosen]
         moved = self.spans[chosen] + self._jitter * (2 * torch.rand(len(chosen), 2, generator=draw) - 1)
         lengths = self.utterances.lengths[said_in]
         starts = moved[:, 0].clamp(min=0).minimum((lengths - 1).double())
         ends = moved[:, 1].maximum(starts + 1).minimum(lengths.double())
         firsts = self.utterances.firsts[said_in]
-        return segment_means(self.utterances.values, firsts + starts, firsts + ends, self._segments)
+        return firsts + starts, firsts + ends
 
     def _recorded(self, rows: Tensor, draw: torch.Generator) -> Tensor:
         lengths = self.recordings.lengths[rows].double()

@@ -70,20 +70,23 @@ def train_spans(
 
 
 def span_loss(spans: SpanEmbedder, batch: SpanBatch, temperature: float) -> Tensor:
-    """The sum of the three cross-entropies."""
+    """The sum of the cross-entropies."""
     parts = (batch.windows, batch.recordings, batch.others, batch.negatives, batch.splices, batch.elsewhere)
+    parts += batch.made_up
     vectors = spans(torch.cat(parts)).split([len(part) for part in parts])
-    windows, recordings, others, negatives, splices, elsewhere = vectors
+    windows, recordings, others, negatives, splices, elsewhere, made_up, made_up_recordings = vectors
     alike = batch.groups[:, None] == batch.groups
     alike.fill_diagonal_(False)
     wrong = batch.groups[:, None] == batch.negative_groups
     never = alike.new_zeros(len(windows), len(splices))
     wrong_terms = torch.cat([wrong, never], dim=1)
     rejected = torch.cat([negatives, splices])
+    none = torch.zeros_like(alike)
     return (
         _cross_entropy(windows, recordings, rejected, alike, wrong_terms, temperature)
         + _cross_entropy(recordings, windows, elsewhere, alike, batch.unclear, temperature)
         + _cross_entropy(recordings, others, rejected, alike, wrong_terms, temperature)
+        + _cross_entropy(made_up, made_up_recordings, recordings, none, none, temperature)
     )
 
 

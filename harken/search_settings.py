@@ -20,7 +20,7 @@ class SearchModelSettings(Section):
 
     spans: SpanSettings = SpanSettings()
     path_size: PositiveInt | None = Field(
-        None, description="values per frame and layer whose cosines make the path score; null: the kept frames' own"
+        32, description="values per frame and layer whose cosines make the path score; null: the kept frames' own"
     )
 
 
@@ -73,7 +73,7 @@ class SearchSettings(Section):
     codebook_splices: NonNegativeInt = Field(
         20_000, description="made-up terms beside the training recordings, so that it covers more than their words"
     )
-    cohort: PositiveInt = Field(64, description="background utterances against which a term's scores are normed")
+    cohort: PositiveInt = Field(128, description="background utterances against which a term's scores are normed")
     enrolments: PositiveInt = Field(
         10_000, description="glossary that calibration and recall are for: all sets' terms and made-up ones up to this"
     )

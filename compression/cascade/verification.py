@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -65,11 +66,12 @@ def folded(network: ResNet) -> ResNet:
     """The network in evaluation mode with each batch normalisation folded into the convolution before it."""
     network = copy.deepcopy(network).eval()
     for module in list(network.modules()):
-        for convolution, norm in (("conv1", "bn1"), ("conv2", "bn2"), ("conv3", "bn3")):
+        for name, norm in (("conv1", "bn1"), ("conv2", "bn2"), ("conv3", "bn3")):
             if hasattr(module, norm):
-                setattr(module, convolution, fuse_conv_bn_eval(getattr(module, convolution), getattr(module, norm)))
+                setattr(module, name, fuse_conv_bn_eval(getattr(module, name), getattr(module, norm)))
                 setattr(module, norm, nn.Identity())
-        shortcut = getattr(module, "downsample", None)
+        shortcut: Any = getattr(module, "downsample", None)
         if isinstance(shortcut, nn.Sequential):
-            module.downsample = fuse_conv_bn_eval(shortcut[0], shortcut[1])
+            parts: list[Any] = list(shortcut)
+            module.add_module("downsample", fuse_conv_bn_eval(parts[0], parts[1]))
     return network

@@ -58,10 +58,12 @@ class MemoryGlossary:
 
     def enrolments_of(self, entries: ArrayLike) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """See `reader.GlossaryReader.enrolments_of`."""
-        chosen = np.asarray(entries, dtype=np.int64)
-        found = [np.flatnonzero(self.entries == entry) for entry in chosen]
-        owners = np.repeat(np.arange(len(chosen)), [len(part) for part in found])
-        return np.concatenate([np.zeros(0, np.int64), *found]), owners
+        chosen = np.asarray(entries, dtype=np.int32)
+        begins = np.searchsorted(self.entries, chosen)
+        counts = np.searchsorted(self.entries, chosen, side="right") - begins
+        # An entry's enrolments lie together.
+        within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+        return np.repeat(begins, counts) + within, np.repeat(np.arange(len(chosen)), counts)
 
     def span_candidates(
         self,
@@ -122,7 +124,7 @@ def _joined(entries: Sequence[Entry]) -> dict[int, Term]:
 def _unit(frames: NDArray[np.floating]) -> NDArray[np.float32]:
     values = np.asarray(frames, dtype=np.float32)
     norms = np.sqrt(np.square(values).sum(axis=-1, keepdims=True))
-    unit: NDArray[np.float32] = values / np.where(norms > 0, norms, 1)
+    unit: NDArray[np.float32] = np.divide(values, norms, out=np.zeros_like(values), where=norms > 0)
     return unit
 
 

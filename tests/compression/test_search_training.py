@@ -40,10 +40,11 @@ SETTINGS = SearchSettings(
 )
 
 
-def spoken(sounds: list[int], draw: torch.Generator, noise: float = 0.8) -> Tensor:
-    """A recording: each sound lasts 1 to 3 frames, beside a large part that all frames share."""
+def spoken(sounds: list[int], draw: torch.Generator, noise: float = 0.6) -> Tensor:
+    """A recording: its sounds last 2 or 3 frames each, and all frames share a part that is larger than what differs."""
     alphabet = torch.randn(SOUNDS, LAYERS, SIZE, generator=torch.Generator().manual_seed(1))
-    frames = [alphabet[sound] for sound in sounds for _ in range(int(torch.randint(1, 4, (), generator=draw)))]
+    rate = int(torch.randint(2, 4, (), generator=draw))
+    frames = [alphabet[sound] for sound in sounds for _ in range(rate)]
     clean = torch.stack(frames, dim=1)
     return 2.0 + clean + noise * torch.randn(clean.shape, generator=draw)
 

@@ -134,7 +134,7 @@ def test_a_glossary_of_one_term(mode):
 
 
 def test_what_does_not_fit_together_is_refused():
-    spotter, model = parts()
+    spotter, _ = parts()
     other = tiny_spotter("LHF", seed=1)
     with pytest.raises(HarkenError, match="spotter of the search model"):
         Cascade(spotter, tiny_search_model(other), in_memory([1]))
