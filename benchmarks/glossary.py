@@ -95,11 +95,12 @@ def costs(sizes: Mapping[str, Any], paper: Mapping[str, Any]) -> dict[str, list[
     """Seconds per 10 s of audio by size, of each way to search."""
     found = [(int(size), facts) for size, facts in sizes.items()]
     exhaustive = [(size, facts["exhaustive"]["seconds_per_10_s"]) for size, facts in found]
-    return {
+    lines = {
         "cascade": [(size, facts["latency"]["total"]["p50"]) for size, facts in found],
         "exhaustive": [(size, seconds) for size, seconds in exhaustive if seconds],
         "the paper's ResNet-50 (scaled)": [(size, paper_seconds(paper, size)) for size, _ in found],
     }
+    return {name: points for name, points in lines.items() if points}
 
 
 def tables(measured: Mapping[str, Any]) -> list[Table]:

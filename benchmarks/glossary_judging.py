@@ -1,5 +1,7 @@
 """What a search of a glossary finds in utterances, and what it should have."""
 
+import math
+import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +21,7 @@ from harken.metrics.proportion import clopper_pearson
 RECALL = 0.9
 """The share of the said terms that must be found where false alarms are counted."""
 STAGES = ("span", "path")
+_LEAST_UTTERANCES = 3
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,7 @@ class Judged:
         kept: by stage, whether its shortlist had each of them.
         false: probabilities of detections that nobody said; of what sounds like part of what was said there are none.
         confused: for each said term, whether one of those it is taken for was found beside it.
+        searches: seconds of each search.
     """
 
     seconds: float = 0.0
@@ -59,6 +63,7 @@ class Judged:
     kept: dict[str, list[bool]] = field(default_factory=lambda: {stage: [] for stage in STAGES})
     false: list[float] = field(default_factory=list)
     confused: list[bool] = field(default_factory=list)
+    searches: list[float] = field(default_factory=list)
 
     def recall(self, probability: float) -> dict[str, float | None]:
         """Of said terms those found from a probability on, with exact bounds."""
@@ -94,20 +99,32 @@ class Judge:
     ) -> None:
         self.identities, self.confusable, self.calibration = identities, confusable, calibration
 
-    def judge(self, cascade: Cascade, utterances: Sequence[Heard], shortlists: bool = True) -> dict[str, Judged]:
+    def judge(
+        self,
+        cascade: Cascade,
+        utterances: Sequence[Heard],
+        shortlists: bool = True,
+        most_seconds: float = math.inf,
+    ) -> dict[str, Judged]:
         """What was found, by kind of utterance.
 
         Args:
             shortlists: tell what the first stage lets through; without a first stage that is all.
+            most_seconds: after which no further utterance is begun, three at least.
         """
+        began = time.perf_counter()
         found: dict[str, Judged] = {}
         everything = cascade.settings.model_copy(update={"probability": 0.0, "detections": None})
-        for heard in utterances:
+        for place, heard in enumerate(utterances):
+            if place >= _LEAST_UTTERANCES and time.perf_counter() - began > most_seconds:
+                break
             self._add(found.setdefault(heard.kind, Judged()), cascade, heard, everything, shortlists)
         return found
 
     def _add(self, judged: Judged, cascade: Cascade, heard: Heard, settings: CascadeSettings, shortlists: bool) -> None:
+        began = time.perf_counter()
         result = cascade.search(heard.utterance)
+        judged.searches.append(time.perf_counter() - began)
         detections = merge([result], self.calibration, settings)
         judged.seconds += heard.utterance.seconds
         said = set(heard.said.terms)

@@ -106,27 +106,20 @@ class Bench:
         exhaustive = Cascade(spotter, search_model, glossary, settings)
         saying = [heard for heard in self.heard if heard.kind in SAYING]
         # Every kind has its share of whatever is reached.
-        order = np.random.default_rng(0).permutation(len(saying))
-        chosen, spent, audio = [], 0.0, 0.0
-        for place in order:
-            if spent > self.exhaustive_seconds and len(chosen) >= 3:
-                break
-            began = time.perf_counter()
-            exhaustive.search(saying[place].utterance)
-            # The first search reads the whole glossary into memory.
-            if chosen:
-                spent += time.perf_counter() - began
-                audio += saying[place].utterance.seconds
-            chosen.append(saying[place])
-        probability = settings.probability
-        found = summary(judge.judge(exhaustive, chosen, shortlists=False), probability)
-        same = summary(judge.judge(cascade, chosen), probability)
+        shuffled = [saying[place] for place in np.random.default_rng(0).permutation(len(saying))]
+        found = judge.judge(exhaustive, shuffled, shortlists=False, most_seconds=self.exhaustive_seconds)
+        reached = sum(len(judged.searches) for judged in found.values())
+        same = judge.judge(cascade, shuffled[:reached])
+        # The first search reads the whole glossary into memory.
+        found[shuffled[0].kind].searches.pop(0)
+        spent = sum(sum(judged.searches) for judged in found.values())
+        audio = sum(heard.utterance.seconds for heard in shuffled[1:reached])
         return {
-            "utterances": len(chosen),
+            "utterances": reached,
             "of": len(saying),
             "seconds_per_10_s": spent / audio * 10 if audio else None,
-            "kinds": found,
-            "cascade": same,
+            "kinds": summary(found, settings.probability),
+            "cascade": summary(same, settings.probability),
         }
 
     def _change(self, size: int) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The glossary benchmark's utterances, compressed: said terms in unheard voices, an unseen synthesizer, and none at all."""
+"""The glossary benchmark's utterances, compressed: terms in unheard voices, in an unseen engine, and none at all."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

@@ -142,7 +142,6 @@ class Stores:
         """The stage of so many splices of the recordings of all spoken entries."""
         run, base = self.run, self._build(self._speakable, 0)
         per_shard = 5 * run.resources.rows_per_shard
-        # A part belongs to its place: a larger stage begins with the parts of a smaller one.
         digest = fingerprint("splices", 1, base.name, self.voices, run.run.seed, per_shard)
         source = Indices(digest, run.run.seed, count * self.voices, per_shard)
         stage = Stage.under(run.run.output, f"splices-{count}", digest, source.shards())

@@ -28,6 +28,9 @@ SAID_FOLD, UNSAID_FOLD = (0.9, 1.0), (0.8, 0.9)
 SHORT_PHONEMES = 3
 _WORDS_PER_UTTERANCE = (3, 5)
 _REPEATS = 3
+# Times the said ones: most words of a large dictionary hold the sound of another one.
+_UNSAID = 4
+_POOL = 30_000
 _CONSONANTS = "BCDFGHJKLMNPQRSTVWXZ"
 
 
@@ -72,17 +75,20 @@ def draw_vocabulary(size: int, said: int, names: Sequence[str], words: Path | No
     Raises:
         HarkenError: more said terms than the folds hold, or a word list that cannot be read.
     """
-    nouns = _nouns()
-    sounds = read_phonemes(nouns, espeak_voice(CHINESE))
+    nouns = sorted(_nouns(), key=lambda noun: fingerprint("others", seed, noun))
+    voice = espeak_voice(CHINESE)
     draw = generator("glossary benchmark", seed)
     chinese = _words_of("jieba", said, SAID_FOLD, seed)
+    # Enough to hold something easily taken for most of them.
+    pool = nouns[:_POOL]
+    sounds = read_phonemes([*pool, *chinese], voice)
     latin = [word for word in _words_of("invented", said // 2 + len(names), SAID_FOLD, seed) if word not in set(names)]
     latin = latin[: said // 2]
     stress = max(2, said // 4)
-    short = [word for word in nouns if 0 < len(sounds[word]) <= SHORT_PHONEMES and word not in chinese]
+    short = [word for word in pool if 0 < len(sounds[word]) <= SHORT_PHONEMES and word not in chinese]
     short = draw.sample(short, min(stress, len(short)))
     acronyms = _acronyms(stress, draw)
-    neighbours = _neighbours(chinese, nouns, sounds)
+    neighbours = _neighbours(chinese, pool, sounds)
     inner = _inner(chinese, set(nouns))
     confusable: dict[str, list[str]] = defaultdict(list)
     for found in (neighbours, inner):
@@ -103,12 +109,13 @@ def draw_vocabulary(size: int, said: int, names: Sequence[str], words: Path | No
     known = _rows(CHINESE, [*chinese, *short]) + _rows(ENGLISH, [*latin, *acronyms, *names])
     beside = _rows(CHINESE, (term for others in confusable.values() for term in others))
     vocabulary.needed = len({(row["language"], row["term"]) for row in [*known, *beside]})
-    unsaid = _words_of("jieba", max(8, said), UNSAID_FOLD, seed)
+    unsaid = _words_of("jieba", _UNSAID * said, UNSAID_FOLD, seed)
     others = _others(nouns, words, seed)
     blocked = set(unsaid)
     rows = (row for row in [*known, *beside, *others] if row["term"] not in blocked)
     distinct = {(row["language"], row["term"]): row for row in rows}
     vocabulary.terms = list(islice(distinct.values(), size))
+    sounds = read_phonemes([*(row["term"] for row in vocabulary.terms if row["language"] == CHINESE), *unsaid], voice)
     _fill_unsaid(vocabulary, unsaid, sounds)
     return vocabulary
 
@@ -125,9 +132,9 @@ def _fill_utterances(
 
 
 def _fill_unsaid(vocabulary: Vocabulary, words: Sequence[str], sounds: Mapping[str, Phonemes]) -> None:
-    """Utterances of words that hold the sound of no term."""
-    terms = {sounds[row["term"]] for row in vocabulary.terms if row["term"] in sounds}
-    clear = [word for word in words if not any(run in terms for run in _runs(sounds.get(word, ())))]
+    """Utterances of words that hold the sound of no Chinese term."""
+    terms = {sounds[row["term"]] for row in vocabulary.terms if row["language"] == CHINESE}
+    clear = [word for word in words if not any(run in terms for run in _runs(sounds[word]))]
     for start in range(0, len(clear) - _WORDS_PER_UTTERANCE[0] + 1, _WORDS_PER_UTTERANCE[1]):
         chosen = clear[start : start + _WORDS_PER_UTTERANCE[1]]
         phonemes = tuple(sound for word in chosen for sound in sounds[word])
@@ -184,12 +191,10 @@ def _words_of(source: str, count: int, fold: tuple[float, float], seed: int) -> 
 
 
 def _others(nouns: Sequence[str], words: Path | None, seed: int) -> Iterator[Row]:
-    """Nouns, names and Latin words in no order, two of the one to one of the other while there are any."""
+    """The nouns and names in the order given and Latin words in none, two to one while there are any of both."""
     latin = _words_of("invented", 20_000, (0.0, 0.8), seed) if words is None else _latin(words)
-    streams = [
-        iter(_rows(language, sorted(texts, key=lambda text: fingerprint("others", seed, text))))
-        for language, texts in ((CHINESE, nouns), (ENGLISH, latin))
-    ]
+    mixed = sorted(latin, key=lambda word: fingerprint("others", seed, word))
+    streams = [iter(_rows(CHINESE, nouns)), iter(_rows(ENGLISH, mixed))]
     while True:
         taken = [*islice(streams[0], 2), *islice(streams[1], 1)]
         if not taken:

@@ -15,12 +15,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from compression.glossary.integrity import FileRecord, check_size
-from compression.glossary.manifest import (
-    SEGMENTS,
-    TOMBSTONES,
-    Description,
-    SegmentRecord,
-)
+from compression.glossary.manifest import SEGMENTS, TOMBSTONES, Description, SegmentRecord
 from compression.glossary.partitions import PARTITIONS, SHIFT
 from compression.glossary.rows import ENTRY_ROWS, enrolment_rows
 from harken.errors import HarkenError
@@ -108,8 +103,10 @@ class Segment:
 
     def enrolments_of(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Rows of all enrolments of entries, and how many each entry has."""
-        begins = np.searchsorted(self.entries, rows)
-        counts = np.searchsorted(self.entries, rows, side="right") - begins
+        # Of the array's own type: another would convert all of it at every call.
+        chosen = rows.astype(self.entries.dtype)
+        begins = np.searchsorted(self.entries, chosen)
+        counts = np.searchsorted(self.entries, chosen, side="right") - begins
         return consecutive(begins, counts), counts
 
     def frame_rows(self, enrolments: NDArray[np.int64]) -> NDArray[np.int64]:
