@@ -19,6 +19,11 @@ class Diagonals:
     ends: Tensor
 
 
+def diagonal_shifts(rows: int, slopes: tuple[float, ...] = SLOPES) -> Tensor:
+    """Columns from a diagonal's first to that of each row, int64 (slopes, rows)."""
+    return (torch.arange(rows) * torch.tensor(slopes)[:, None]).round().long()
+
+
 def best_diagonals(maps: Tensor, keyword_lengths: Tensor, slopes: tuple[float, ...] = SLOPES) -> Diagonals:
     """The best straight path through each map, from the keyword's first frame to its last.
 
@@ -28,10 +33,8 @@ def best_diagonals(maps: Tensor, keyword_lengths: Tensor, slopes: tuple[float, .
         slopes: utterance frames per keyword frame that are tried.
     """
     rows, columns = maps.shape[1:]
-    steps = torch.arange(rows, device=maps.device)
     scores, starts, ends = [], [], []
-    for slope in slopes:
-        shifts = (steps * slope).round().long()
+    for shifts in diagonal_shifts(rows, slopes).to(maps.device):
         padded = F.pad(maps, (0, int(rows * max(slopes)) + 1))
         index = shifts[:, None] + torch.arange(columns, device=maps.device)
         # Rows beyond the keyword are zeros: the sum is over its own frames.

@@ -9,6 +9,7 @@ from harken.config import Fraction, Section
 from harken.errors import HarkenError
 from harken.inventory_settings import InventorySettings
 from harken.sampler_settings import SamplerSettings
+from harken.search_settings import SearchSettings
 from harken.settings import ClusterSettings, RunSettings
 from harken.speech_settings import SpeechSettings
 from harken.spotter_settings import (
@@ -168,6 +169,9 @@ class SpottingSettings(Section):
     )
     validation_pairs: PositiveInt = Field(20_000, description="at most so many of all utterances with all terms")
     bootstrap_samples: PositiveInt = 1000
+    search: SearchSettings | None = Field(
+        SearchSettings(), description="what the search of a glossary needs beside LHF; null: it is not made"
+    )
     resources: ResourceSettings = ResourceSettings()
 
     @model_validator(mode="after")

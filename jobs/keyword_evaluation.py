@@ -102,7 +102,7 @@ def _judged(
     judgements = Judgements(logits, labels, keywords, utterances)
     samples, seed = run.bootstrap_samples, run.run.seed
     groups = {
-        "length": np.array([_length(term) for term in terms]),
+        "length": np.array([length_group(term) for term in terms]),
         "language": np.array([data.terms[term].language for term in terms]),
     }
     curve = precision_recall(logits, labels).thinned()
@@ -120,7 +120,8 @@ def _judged(
     }
 
 
-def _length(term: str) -> str:
+def length_group(term: str) -> str:
+    """Terms of one script and about one length."""
     if is_han(term[0]):
         return f"{len(term)} characters"
     letters = sum(map(str.isalpha, term))

@@ -1,9 +1,10 @@
 """Teach a spotter what terms sound like to a Whisper: ``python -m jobs.keywords --config configs/keywords.yaml``.
 
 Prepares training, validation and test sets (`jobs.keyword_preparation`), trains the variants that the configuration
-names under Ray Train (`jobs.keyword_training`), and measures each on the test sets. The run's folder then holds
-``spotters/<variant>/`` (spotter.json and spotter.safetensors), ``evaluation.json`` and ``report.html``. Run again, it
-goes on where it was, and does nothing that is done.
+names under Ray Train (`jobs.keyword_training`), measures each on the test sets, and makes for LHF what a search of a
+glossary needs (`jobs.keyword_search`). The run's folder then holds ``spotters/<variant>/`` (spotter.json and
+spotter.safetensors, LHF's with ``search/``), ``evaluation.json`` and ``report.html``. Run again, it goes on where it
+was, and does nothing that is done.
 """
 
 import json
@@ -36,6 +37,7 @@ from jobs.flow import exclusive
 from jobs.keyword_data import SetData, judged_pairs, read_set
 from jobs.keyword_evaluation import TrainedSpotter, evaluate
 from jobs.keyword_preparation import prepare
+from jobs.keyword_search import SEARCH, SEARCHED, copy_search, print_recall, train_search
 from jobs.keyword_sets import KeywordSet
 from jobs.progress import note
 
@@ -195,7 +197,7 @@ def _gate_notes(variants: Mapping[str, Any]) -> list[str]:
 
 
 def main(run: SpottingSettings, prepare_only: bool = False) -> None:
-    """Prepare, train, measure.
+    """Prepare, train, measure, make the search model.
 
     Raises:
         HarkenError: settings that do not fit the model, and whatever a stage finds.
@@ -220,6 +222,10 @@ def main(run: SpottingSettings, prepare_only: bool = False) -> None:
     write_json(run.run.output / EVALUATION, found)
     write_text(run.run.output / REPORT, render_spotting(found))
     print_spotting(found, Console(highlight=False))
+    if run.search is not None and SEARCHED in spotters:
+        folder = train_search(run, run.search, spotters[SEARCHED].folder, training, validation, tests)
+        copy_search(folder, run.run.output / SPOTTERS / SEARCHED / SEARCH)
+        print_recall(folder, Console(highlight=False))
     note(f"report: {run.run.output / REPORT}")
 
 
