@@ -65,6 +65,6 @@ def normed(scores: Tensor, statistics: Tensor) -> Tensor:
     """How far scores (..., n) are above what the keywords, (n, 2), score in the background, in deviations.
 
     The deviation is one for all terms: divided by its own, a term that scores nearly the same everywhere stands out by
-    nothing, which costs a third of the said terms their first place in a glossary of thousands.
+    nothing, which costs up to one said term in five its first place in a glossary of thousands.
     """
     return (scores - statistics[:, 0]) / _DEVIATION

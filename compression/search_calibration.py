@@ -13,6 +13,7 @@ from torch import Tensor
 
 from compression.calibration import Calibration, fit_weights, margins, recall_threshold
 from compression.frames import Frames
+from compression.glossary.partitions import PARTITIONS
 from compression.inventory import Utterance
 from compression.search_model import SearchModel
 from compression.search_recall import Glossary, SaidTerm, ranks, scored_utterances
@@ -20,8 +21,7 @@ from compression.spotter import Spotter
 from compression.stage_scores import StageScores
 from harken.search_settings import CalibrationSettings
 
-# As `compression.glossary` divides every glossary; a cap must hold for the fullest part.
-_PARTITIONS = 8
+# A cap must hold for the fullest of a glossary's partitions, and for larger glossaries.
 _CAP_SLACK = 2.0
 _CAPS = (16, 512)
 
@@ -51,12 +51,13 @@ def calibrate(
     Raises:
         HarkenError: no utterance says a term of the glossary.
     """
+    frames = {utterance.name: kept for utterance, kept in utterances}
     evidence = [
-        _evidence(spotter, glossary, dict_frames, said, scores, settings.candidates)
-        for dict_frames, said, scores in _with_frames(model, glossary, utterances)
+        _evidence(spotter, glossary, frames[utterance.name], said, scores, settings.candidates)
+        for utterance, said, scores in scored_utterances(model, glossary, utterances)
     ]
     told = [one for part in evidence for one in part.said]
-    spans, paths, span_ranks, path_ranks = ([one[column] for one in told] for column in range(4))
+    spans, paths = [one[0] for one in told], [one[1] for one in told]
     span_threshold = recall_threshold(spans, settings.stage_recall)
     path_threshold = recall_threshold(paths, settings.stage_recall)
     weights, bias = fit_weights(
@@ -69,19 +70,9 @@ def calibrate(
         bias,
         span_threshold,
         path_threshold,
-        _cap(span_ranks, settings.stage_recall),
-        _cap(path_ranks, settings.stage_recall),
+        _cap([one[2] for one in told], settings.stage_recall),
+        _cap([one[3] for one in told], settings.stage_recall),
     )
-
-
-def _with_frames(
-    model: SearchModel, glossary: Glossary, utterances: Sequence[tuple[Utterance, Tensor]]
-) -> list[tuple[Tensor, list[SaidTerm], StageScores]]:
-    frames = {utterance.name: kept for utterance, kept in utterances}
-    return [
-        (frames[utterance.name], said, scores)
-        for utterance, said, scores in scored_utterances(model, glossary, utterances)
-    ]
 
 
 def _evidence(
@@ -117,4 +108,4 @@ def _evidence(
 def _cap(places: Sequence[int], recall: float) -> int:
     """Terms of a partition that a stage must let through so that this share of said terms is among them."""
     least = -recall_threshold([-place for place in places], recall)
-    return int(min(max(math.ceil(_CAP_SLACK * least / _PARTITIONS), _CAPS[0]), _CAPS[1]))
+    return int(min(max(math.ceil(_CAP_SLACK * least / PARTITIONS), _CAPS[0]), _CAPS[1]))

@@ -71,8 +71,10 @@ def train_spans(
 
 def span_loss(spans: SpanEmbedder, batch: SpanBatch, temperature: float) -> Tensor:
     """The sum of the cross-entropies."""
-    parts = (batch.windows, batch.recordings, batch.others, batch.negatives, batch.splices, batch.elsewhere)
-    parts += batch.made_up
+    parts = (
+        *(batch.windows, batch.recordings, batch.others, batch.negatives, batch.splices, batch.elsewhere),
+        *batch.made_up,
+    )
     vectors = spans(torch.cat(parts)).split([len(part) for part in parts])
     windows, recordings, others, negatives, splices, elsewhere, made_up, made_up_recordings = vectors
     alike = batch.groups[:, None] == batch.groups

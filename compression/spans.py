@@ -95,7 +95,8 @@ class SpanEmbedder(nn.Module):
         """
         self._check(frames)
         count = frames.shape[1]
-        starts, ends = [], []
+        starts: list[Tensor] = []
+        ends: list[Tensor] = []
         for length in self.ladder():
             if length <= count or not starts:
                 first = torch.arange(max(1, count - length + 1))

@@ -8,7 +8,7 @@ from harken.config import Fraction, Section
 class SpanSettings(Section):
     """The vector of a stretch of kept frames, and the windows of an utterance that get one."""
 
-    segments: PositiveInt = Field(4, description="equal parts of a span, each averaged: what keeps the order")
+    segments: PositiveInt = Field(6, description="equal parts of a span, each averaged: what keeps the order")
     hidden: PositiveInt = Field(256, description="hidden units")
     size: PositiveInt = Field(128, description="values of a span's vector")
     shortest_frames: PositiveInt = Field(3, description="kept frames of the shortest window")
@@ -27,7 +27,7 @@ class SearchModelSettings(Section):
 class SpanTrainingSettings(Section):
     """How span embeddings learn from windows of utterances and recordings of the terms said in them."""
 
-    epochs: PositiveInt = 30
+    epochs: PositiveInt = 15
     batch: PositiveInt = Field(256, description="windows with a recording of their term in one step")
     learning_rate: PositiveFloat = 2e-3
     final_learning_rate: Fraction = Field(0.02, description="share of the rate that the cosine schedule ends at")

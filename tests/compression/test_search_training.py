@@ -28,11 +28,11 @@ from harken.search_settings import (
 )
 from tests.tiny_spotter import LAYERS, tiny_spotter
 
-SIZE, SOUNDS, TERMS = 8, 9, 30
+SIZE, SOUNDS, TERMS = 8, 16, 60
 SETTINGS = SearchSettings(
     model=SearchModelSettings(spans=SpanSettings(hidden=48, size=32, shortest_frames=2), path_size=8),
-    spans=SpanTrainingSettings(epochs=12, batch=64, other_windows=64),
-    path=PathTrainingSettings(steps=60, batch=16, context_seconds=0.3),
+    spans=SpanTrainingSettings(epochs=10, batch=80, other_windows=64),
+    path=PathTrainingSettings(steps=120, batch=24, learning_rate=5e-3, context_seconds=0.3),
     centroids=8,
     codebook_splices=50,
     cohort=6,
@@ -40,13 +40,14 @@ SETTINGS = SearchSettings(
 )
 
 
-def spoken(sounds: list[int], draw: torch.Generator, noise: float = 0.6) -> Tensor:
-    """A recording: its sounds last 2 or 3 frames each, and all frames share a part that is larger than what differs."""
+def spoken(sounds: list[int], draw: torch.Generator, noise: float = 0.5) -> Tensor:
+    """A recording of 6 to 9 frames; all frames share a part, and the voice a part of its own."""
     alphabet = torch.randn(SOUNDS, LAYERS, SIZE, generator=torch.Generator().manual_seed(1))
-    rate = int(torch.randint(2, 4, (), generator=draw))
-    frames = [alphabet[sound] for sound in sounds for _ in range(rate)]
-    clean = torch.stack(frames, dim=1)
-    return 2.0 + clean + noise * torch.randn(clean.shape, generator=draw)
+    length = int(torch.randint(6, 10, (), generator=draw))
+    clean = torch.stack([alphabet[sounds[frame * len(sounds) // length]] for frame in range(length)], dim=1)
+    voice = torch.zeros(LAYERS, 1, SIZE)
+    voice[..., :2] = 2 * torch.randn(LAYERS, 1, 2, generator=draw)
+    return 2.0 + clean + voice + noise * torch.randn(clean.shape, generator=draw)
 
 
 @cache
@@ -62,7 +63,7 @@ def corpus(seed: int, timed: bool = True) -> tuple[SpanCorpus, list[Utterance]]:
         name: spoken(word, draw) for term, word in zip(terms, words, strict=True) for name in term.synthesized
     }
     heard, occurrences, utterances = {}, [], []
-    for number in range(60):
+    for number in range(120):
         name, chosen = f"u{seed}-{number}", torch.randperm(TERMS, generator=draw)[:2].tolist()
         parts = [spoken(words[place], draw) for place in chosen]
         heard[name] = torch.cat(parts, dim=1)
@@ -106,7 +107,7 @@ def found_first(model: SearchModel, stage: str, first: int = 3) -> float:
         for _, said, scores in scored_utterances(model, listed, heard)
         for one in said
     ]
-    assert len(places) == 120
+    assert len(places) == 240
     return sum(place <= first for place in places) / len(places)
 
 

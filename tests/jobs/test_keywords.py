@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from compression.compressed import compress_all
 from compression.encoder import read_encoder_shape
 from compression.sampler import PairSampler
+from compression.search_model import SearchModel
 from compression.storage import SETTINGS_FILE, load_spotter
 from harken.config import load_config
 from harken.spotting_settings import SpottingSettings
@@ -40,6 +42,11 @@ def tiny(output: Path, *more: str) -> SpottingSettings:
         "train={epochs: 2, gate_learning_rate: 0.5, entropy_warmup: 0, entropy_weight: 1}",
         "variants=[L, LHF]",
         "bootstrap_samples=40",
+        "search={model: {path_size: 8, spans: {hidden: 16, size: 16}}, spans: {epochs: 1}, path: {steps: 2, batch: 4}}",
+        "search.centroids=8",
+        "search.codebook_splices=40",
+        "search.cohort=4",
+        "search.enrolments=200",
         *more,
     ]
     return load_config(CONFIG, overrides, SpottingSettings)
@@ -85,6 +92,23 @@ def test_a_run_ends_with_spotters_figures_and_a_report(done: SpottingSettings) -
     page = (done.run.output / "report.html").read_text(encoding="utf-8")
     assert "LHF" in page
     assert "brands" in page
+
+
+def test_a_run_ends_with_a_search_model_for_its_spotter(done: SpottingSettings) -> None:
+    folder = done.run.output / "spotters" / "LHF"
+    spotter = load_spotter(folder)
+    model = SearchModel.load(folder / "search", spotter)
+    assert model.centroids.shape == (8, 16)
+    assert len(model.cohort) == 4
+    data = read_set(sets(done)["words"])
+    name = next(term.synthesized[0] for term in data.inventory.terms.values() if term.synthesized)
+    kept = compress_all(spotter, data.frames(spotter.settings.layers).keyword, [name])
+    assert model.background_statistics(list(kept.values())).shape == (1, 2)
+    rows = json.loads((folder / "search" / "recall.json").read_text(encoding="utf-8"))["rows"]
+    assert {row["set"] for row in rows} == {"validation", "test-words", "test-brands", "test-unheard-engine"}
+    assert {row["stage"] for row in rows} == {"span", "path"}
+    assert {row["recall"]["500"] for row in rows} == {1.0}
+    assert max(row["glossary"] for row in rows) == 200
 
 
 def test_no_set_holds_a_term_or_an_utterance_of_another(done: SpottingSettings) -> None:
