@@ -16,6 +16,7 @@ class Detection:
         spellings: all ways to write what sounds like this, `term` first.
         evidence: each stage's own score by the stage's name ("span", "path", "verifier").
         category: of the term in its glossary, or empty.
+        spoken: a text that is read as the term is said ("el vee" for LV), or empty: as `term` is read.
 
     >>> Detection("Kelly", 1.2, 1.64, 0.97, ("Kelly",), {"span": 0.81, "path": 5.2, "verifier": 3.9}).seconds
     0.44
@@ -28,6 +29,7 @@ class Detection:
     spellings: tuple[str, ...] = ()
     evidence: Mapping[str, float] = field(default_factory=dict)
     category: str = ""
+    spoken: str = ""
 
     @property
     def seconds(self) -> float:

@@ -9,6 +9,7 @@ belongs to one token, so a frame that draws every token's attention weighs the s
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from types import TracebackType
@@ -16,12 +17,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from transformers import EncoderDecoderCache
+from transformers.modeling_outputs import BaseModelOutput
 
 from harken.audio import SAMPLE_RATE, check_wave
 from harken.errors import HarkenError
 from harken.text import unit_spans
 from harken.unit_times import UnitTime
-from harken.whisper import Whisper
+from harken.whisper import Whisper, select_rows
 
 Head = tuple[int, int]
 """Decoder layer and head, both counted from 0."""
@@ -50,7 +53,6 @@ class _Piece:
 
 @dataclass(frozen=True)
 class _Utterance:
-    wave: np.ndarray
     text: str
     tokens: list[int]
     pieces: list[_Piece]
@@ -80,13 +82,47 @@ def align(
     """
     prompt = whisper.prompt_tokens(language)
     chosen = alignment_heads(whisper) if heads is None else list(heads)
+    checked = [check_wave(wave, f"utterance {index}") for index, wave in enumerate(waves)]
     utterances = [
-        _prepare(whisper, wave, text, len(prompt), f"utterance {index}")
-        for index, (wave, text) in enumerate(zip(waves, texts, strict=True))
+        _prepare(whisper, len(wave) / SAMPLE_RATE, text, len(prompt), f"utterance {index}")
+        for index, (wave, text) in enumerate(zip(checked, texts, strict=True))
     ]
     found: list[Alignment] = []
     for start in range(0, len(utterances), batch_size):
-        found += _align_batch(whisper, utterances[start : start + batch_size], prompt, chosen)
+        encoded = whisper.encode(whisper.features(checked[start : start + batch_size]))
+        found += _align_batch(whisper, encoded, utterances[start : start + batch_size], prompt, chosen)
+    return found
+
+
+def align_encoded(
+    whisper: Whisper,
+    encoded: BaseModelOutput,
+    seconds: Sequence[float],
+    texts: Sequence[str],
+    language: str = "zh",
+    heads: Sequence[Head] | None = None,
+) -> list[Alignment | None]:
+    """Align what `Whisper.encode` made of full windows, whose audio lasts `seconds`, with their texts, in one pass.
+
+    Returns:
+        As `align`; None where the text has nothing to be aligned or is too long for its audio or the decoder.
+
+    Raises:
+        HarkenError: a language the model does not know.
+    """
+    prompt = whisper.prompt_tokens(language)
+    chosen = alignment_heads(whisper) if heads is None else list(heads)
+    found: list[Alignment | None] = [None] * len(texts)
+    utterances: dict[int, _Utterance] = {}
+    for index, (lasts, text) in enumerate(zip(seconds, texts, strict=True)):
+        with suppress(HarkenError):
+            utterances[index] = _prepare(whisper, lasts, text, len(prompt), f"utterance {index}")
+    if utterances:
+        rows = select_rows(encoded, list(utterances))
+        for index, alignment in zip(
+            utterances, _align_batch(whisper, rows, list(utterances.values()), prompt, chosen), strict=True
+        ):
+            found[index] = alignment
     return found
 
 
@@ -126,28 +162,21 @@ def monotonic_path(scores: np.ndarray) -> np.ndarray:
     return starts
 
 
-def _prepare(whisper: Whisper, wave: np.ndarray, text: str, prompt: int, name: str) -> _Utterance:
-    wave = check_wave(wave, name)
-    if len(wave) > whisper.window_samples:
-        seconds = f"{len(wave) / SAMPLE_RATE:.1f} s"
-        raise HarkenError(name, seconds, f"One pass takes {whisper.window_seconds:g} s: cut it.")
+def _prepare(whisper: Whisper, seconds: float, text: str, prompt: int, name: str) -> _Utterance:
+    if seconds > whisper.window_seconds:
+        raise HarkenError(name, f"{seconds:.1f} s", f"One pass takes {whisper.window_seconds:g} s: cut it.")
     if not unit_spans(text):
         raise HarkenError(f"text of {name}", text, "It has no letter, digit or ideograph to be aligned.")
     encoded = whisper.processor.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
     pieces = _pieces(encoded["offset_mapping"])
-    frames = int(np.ceil(len(wave) / SAMPLE_RATE / _frame_seconds(whisper)))
+    frames = int(np.ceil(seconds / whisper.frame_seconds))
     tokens, most = len(encoded["input_ids"]), whisper.model.config.max_target_positions - prompt
     if tokens > most:
         raise HarkenError(f"text of {name}", f"{tokens} tokens", f"The model takes {most}: cut text and audio.")
     if len(pieces) >= frames:
-        remedy = f"Nobody says them in {len(wave) / SAMPLE_RATE:.2f} s: check text and audio."
+        remedy = f"Nobody says them in {seconds:.2f} s: check text and audio."
         raise HarkenError(f"text of {name}", f"{tokens} tokens", remedy)
-    return _Utterance(wave, text, encoded["input_ids"], pieces, frames)
-
-
-def _frame_seconds(whisper: Whisper) -> float:
-    positions: int = whisper.model.config.max_source_positions
-    return whisper.window_seconds / positions
+    return _Utterance(text, encoded["input_ids"], pieces, frames)
 
 
 def _pieces(offsets: Sequence[tuple[int, int]]) -> list[_Piece]:
@@ -162,14 +191,17 @@ def _pieces(offsets: Sequence[tuple[int, int]]) -> list[_Piece]:
 
 
 def _align_batch(
-    whisper: Whisper, batch: Sequence[_Utterance], prompt: list[int], heads: Sequence[Head]
+    whisper: Whisper,
+    encoded: BaseModelOutput,
+    batch: Sequence[_Utterance],
+    prompt: list[int],
+    heads: Sequence[Head],
 ) -> list[Alignment]:
     longest = max(len(utterance.tokens) for utterance in batch)
     given = torch.full((len(batch), len(prompt) + longest), whisper.end_token, device=whisper.device)
     for row, utterance in zip(given, batch, strict=True):
         tokens = [*prompt, *utterance.tokens]
         row[: len(tokens)] = torch.tensor(tokens)
-    encoded = whisper.encode(whisper.features([utterance.wave for utterance in batch]))
     with torch.inference_mode(), CrossAttention(whisper, heads) as attention:
         logits = whisper.model(encoder_outputs=encoded, decoder_input_ids=given, use_cache=False).logits
     alignments = []
@@ -182,7 +214,7 @@ def _align_batch(
         starts = monotonic_path(np.stack(rows))
         probabilities = logits[index, predicting][:-1].float().softmax(dim=-1)
         said = probabilities.gather(1, torch.tensor(utterance.tokens, device=logits.device)[:, None])
-        units = _unit_times(utterance, starts * _frame_seconds(whisper))
+        units = _unit_times(utterance, starts * whisper.frame_seconds)
         alignments.append(Alignment(units, float(said.mean())))
     return alignments
 
@@ -204,7 +236,8 @@ class CrossAttention:
     """Keeps queries and keys of some heads' cross-attention in the passes made inside its context.
 
     Weights are computed from them afterwards, so the model keeps whatever implementation of attention it runs, and
-    no weights of other heads take memory.
+    no weights of other heads take memory. Of several passes over one audio (decoding token by token, with the keys in
+    a cache) the newest queries are kept.
     """
 
     def __init__(self, whisper: Whisper, heads: Sequence[Head]) -> None:
@@ -237,6 +270,24 @@ class CrossAttention:
             keys = self._keys[layer][row, :frames, part].float()
             total = total + (queries @ keys.T * module.scaling).softmax(dim=-1)
         mean: np.ndarray = (total / len(self._heads)).cpu().numpy()
+        return mean
+
+    def newest(self, cache: EncoderDecoderCache, frames: Sequence[int]) -> torch.Tensor:
+        """At the newest position of rows decoded with a cache: (rows, most frames), the mean of the heads.
+
+        Each row's weights sum to 1 over its own number of `frames`.
+        """
+        total: Any = 0.0
+        most = max(frames)
+        for layer, head in self._heads:
+            module = self._modules[layer]
+            part = slice(head * module.head_dim, (head + 1) * module.head_dim)
+            queries = self._queries[layer][:, -1, part].float()
+            keys = cache.cross_attention_cache.layers[layer].keys[:, head, :most].float()
+            scores = torch.einsum("rd,rfd->rf", queries, keys) * module.scaling
+            beyond = torch.arange(most, device=scores.device) >= torch.tensor(frames, device=scores.device)[:, None]
+            total = total + scores.masked_fill(beyond, -torch.inf).softmax(dim=-1)
+        mean: torch.Tensor = total / len(self._heads)
         return mean
 
 

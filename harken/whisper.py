@@ -3,6 +3,7 @@
 The encoder's output is a value of its own (`encode`), so that one pass over the audio can serve several decodings.
 """
 
+import functools
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -63,6 +64,12 @@ class Whisper:
         return self.window_samples / SAMPLE_RATE
 
     @property
+    def frame_seconds(self) -> float:
+        """Seconds between two frames of the encoder's output (0.02 for OpenAI's models)."""
+        positions: int = self.model.config.max_source_positions
+        return self.window_seconds / positions
+
+    @property
     def device(self) -> torch.device:
         device: torch.device = self.model.device
         return device
@@ -88,6 +95,30 @@ class Whisper:
     def text_tokens(self, text: str) -> tuple[int, ...]:
         """The tokens that follow the prompt when `text` is said: the text's and ``<|endoftext|>``."""
         return (*self.processor.tokenizer.encode(text, add_special_tokens=False), self.end_token)
+
+    def plain_tokens(self, text: str) -> list[int]:
+        """The tokens of a text that comes from elsewhere: none of them is a special one, whatever it says."""
+        special = self._special_tokens
+        return [
+            token for token in self.processor.tokenizer.encode(text, add_special_tokens=False) if token not in special
+        ]
+
+    def suppressed_tokens(self) -> tuple[list[int], list[int]]:
+        """The tokens that the generation configuration never allows, and those it does not allow as the first."""
+        config = self.model.generation_config
+        return list(config.suppress_tokens or ()), list(config.begin_suppress_tokens or ())
+
+    @functools.cached_property
+    def _special_tokens(self) -> frozenset[int]:
+        return frozenset(self.processor.tokenizer.get_added_vocab().values())
+
+    @property
+    def previous_token(self) -> int | None:
+        """``<|startofprev|>``, which opens what was said before; None for a model without it."""
+        token: int | None = getattr(self.model.generation_config, "prev_sot_token_id", None)
+        if token is None:
+            token = self.processor.tokenizer.get_added_vocab().get("<|startofprev|>")
+        return token
 
     @property
     def end_token(self) -> int:
@@ -141,7 +172,7 @@ class Whisper:
                 logits_processor=LogitsProcessorList([recorder]),
                 **multilingual,
             )
-        return [self._hypothesis(*found) for found in recorder.sequences()]
+        return [self.hypothesis(*found) for found in recorder.sequences()]
 
     def transcribe(
         self,
@@ -177,7 +208,8 @@ class Whisper:
             grouped[owner].append(heard[piece])
         return [_join(windows) for windows in grouped]
 
-    def _hypothesis(self, tokens: list[int], logprobs: list[float], finished: bool) -> Hypothesis:
+    def hypothesis(self, tokens: Sequence[int], logprobs: Sequence[float], finished: bool) -> Hypothesis:
+        """The hypothesis of tokens that were chosen, before the end, with their log-probabilities (and the end's)."""
         text = self.processor.tokenizer.decode(tokens, skip_special_tokens=True).strip()
         average = sum(logprobs) / len(logprobs) if logprobs else float("nan")
         return Hypothesis(text, tuple(tokens), average, truncated=not finished)
@@ -216,6 +248,14 @@ def load_whisper(
     network = network.to(place, dtype).eval()
     network.requires_grad_(False)
     return Whisper(network, processor, model)
+
+
+def select_rows(encoded: BaseModelOutput, rows: Sequence[int]) -> BaseModelOutput:
+    """The encoder's output of these utterances of a batch, in this order and as often as they are named."""
+    states = encoded.last_hidden_state
+    if list(rows) == list(range(len(states))):
+        return encoded
+    return BaseModelOutput(last_hidden_state=states[torch.tensor(list(rows), dtype=torch.long, device=states.device)])
 
 
 def encoder_states(encoder: Any, features: torch.Tensor) -> Iterator[torch.Tensor]:

@@ -11,7 +11,7 @@ from actors.tts.espeak import EspeakSynthesizer
 from actors.tts.interface import SpeechRequest, SpeechResult
 from harken.audio import SAMPLE_RATE
 from harken.errors import HarkenError
-from harken.forced_alignment import CrossAttention, align, alignment_heads, monotonic_path
+from harken.forced_alignment import CrossAttention, align, align_encoded, alignment_heads, monotonic_path
 from harken.text import unit_spans
 from harken.whisper import Whisper, load_whisper
 from tests.tiny_whisper import POSITIONS, WINDOW_SECONDS, save_tiny_whisper
@@ -82,6 +82,21 @@ def test_a_batch_changes_no_times(nano, spoken):
         assert left.confidence == pytest.approx(right.confidence, abs=1e-4)
 
 
+def test_what_is_encoded_already_is_aligned_alike(nano, spoken):
+    waves, texts = [result.wave for result in spoken[:3]], [TEXTS[0], "，。", TEXTS[2]]
+    encoded = nano.encode(nano.features(waves))
+    seconds = [len(wave) / SAMPLE_RATE for wave in waves]
+    first, nothing, third = align_encoded(nano, encoded, seconds, texts)
+    assert nothing is None
+    for found, index in ((first, 0), (third, 2)):
+        (alone,) = align(nano, [waves[index]], [texts[index]])
+        assert found.units == alone.units
+        assert found.confidence == pytest.approx(alone.confidence, abs=1e-4)
+    assert align_encoded(nano, encoded, [0.1, 1.0, 0.1], TEXTS[:3])[0] is None
+    with pytest.raises(HarkenError, match="en, zh"):
+        align_encoded(nano, encoded, seconds, texts, language="xx")
+
+
 def test_units_are_found_whatever_tokens_they_are_made_of(nano):
     # 龘 is three tokens of one byte each, GUCCI a token per letter.
     text = "老板 喜欢龘GUCCI的it's。"
@@ -107,6 +122,19 @@ def test_attention_is_the_models_own_on_the_audios_frames(tiny):
     own = torch.stack([states.cross_attentions[layer][0, head, 2:6, :20] for layer, head in heads])
     expected = (own / own.sum(dim=-1, keepdim=True)).mean(dim=0).numpy()
     assert np.allclose(attention.weights(0, slice(2, 6), 20), expected, atol=1e-5)
+
+
+def test_the_newest_position_is_the_last_of_each_rows_own_frames(tiny):
+    given = torch.tensor([[*tiny.prompt_tokens("zh"), 5, 6, 7]] * 2)
+    encoded = tiny.encode(tiny.features([noise(1.0), noise(0.5)]))
+    with torch.inference_mode(), CrossAttention(tiny, [(0, 1), (1, 0)]) as attention:
+        cache = tiny.model(encoder_outputs=encoded, decoder_input_ids=given, use_cache=True).past_key_values
+        newest = attention.newest(cache, [20, 10])
+    last = given.shape[1] - 1
+    for row, frames in enumerate((20, 10)):
+        expected = attention.weights(row, slice(last, last + 1), frames)[0]
+        assert np.allclose(newest[row, :frames], expected, atol=1e-5)
+        assert not newest[row, frames:].any()
 
 
 def test_a_model_that_names_no_heads_is_read_from_all(tiny, nano):

@@ -8,7 +8,7 @@ import torch
 
 from harken.audio import SAMPLE_RATE, split_at_pauses
 from harken.errors import HarkenError
-from harken.whisper import Whisper, load_whisper
+from harken.whisper import Whisper, load_whisper, select_rows
 from tests.tiny_whisper import POSITIONS, WINDOW_SECONDS, save_tiny_whisper
 
 
@@ -105,6 +105,20 @@ def test_one_encoder_pass_serves_several_decodings(whisper):
     encoded = whisper.encode(whisper.features([noise(1.0)]))
     assert whisper.decode(encoded, "zh", 5) == whisper.decode(encoded, "zh", 5)
     assert whisper.prompt_tokens("zh") != whisper.prompt_tokens("en")
+
+
+def test_texts_from_elsewhere_have_no_special_tokens(whisper):
+    special = set(whisper.processor.tokenizer.get_added_vocab().values())
+    assert whisper.plain_tokens("ab") == list(whisper.text_tokens("ab"))[:-1]
+    assert special & set(whisper.text_tokens("a<|zh|>b")[:-1])
+    assert whisper.plain_tokens("a<|zh|><|endoftext|>b") == whisper.plain_tokens("ab")
+
+
+def test_rows_of_encoded_audio_are_picked_in_order_and_repeated(whisper):
+    encoded = whisper.encode(whisper.features([noise(1.0, seed) for seed in range(3)]))
+    picked = select_rows(encoded, [2, 0, 2]).last_hidden_state
+    assert torch.equal(picked, encoded.last_hidden_state[[2, 0, 2]])
+    assert whisper.decode(select_rows(encoded, [1]), "zh", 5)[0].tokens == whisper.decode(encoded, "zh", 5)[1].tokens
 
 
 def test_unknown_language_names_the_known_ones(whisper):

@@ -1,0 +1,50 @@
+"""How a transcript is biased: which mechanisms, how strongly, and what a span has to show before its words change."""
+
+from typing import Literal
+
+from pydantic import Field, FiniteFloat, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
+
+from harken.config import Fraction, Section
+
+
+class EvidenceSettings(Section):
+    """Log-odds that a term belongs where it was detected: a logistic model of what the guards measure.
+
+    Fitted on the embedded model with one true term among four false ones, most of them the nearest in sound.
+    """
+
+    constant: FiniteFloat = 4.1
+    distance: FiniteFloat = Field(-2.7, description="per unit of phonetic distance, 0 equal to 1 nothing in common")
+    gain: FiniteFloat = Field(0.6, description="per nat and token that the text gains by the term, mostly below 0")
+    probability: FiniteFloat = Field(0.5, description="per unit of the log-odds of the detection's own probability")
+
+
+class BiasingSettings(Section):
+    """CB-Whisper. Each mechanism proposes spans of the unbiased text; the guards decide which become terms."""
+
+    prompt: bool = Field(True, description="decode with the terms as a prompt; models that follow prompts gain by it")
+    boost: bool = Field(
+        True, description="decode with the terms' tokens raised while the decoder listens to their span"
+    )
+    substitution: bool = Field(True, description="put the term in the place of the words heard in its time span")
+    terms: PositiveInt = Field(5, description="per window, the most probable ones")
+    least_probability: Fraction = Field(0.3, description="of a detection that is looked at")
+    prompt_style: Literal["plain", "spoken"] = Field(
+        "plain", description="'plain' is '(kw1 kw2)', 'spoken' the second paper's sentence"
+    )
+    prompt_tokens: PositiveInt = Field(
+        100, description="terms beyond are left out; never over half the decoder's positions"
+    )
+    boost_weight: PositiveFloat = Field(6.0, description="nats per token of a term")
+    slack: NonNegativeFloat = Field(0.35, description="seconds by which a span may miss its detection's start and end")
+    least_overlap: Fraction = Field(0.5, description="of span and detection in time, as a share of the shorter one")
+    most_distance: Fraction = Field(0.75, description="between the sounds of the term and of the words it replaces")
+    least_gain: FiniteFloat = Field(-10.0, description="nats per token that a text may lose by the term")
+    least_evidence: FiniteFloat = Field(-0.5, description="log-odds a term needs")
+    evidence: EvidenceSettings = EvidenceSettings()
+
+    @model_validator(mode="after")
+    def _something_is_on(self) -> "BiasingSettings":
+        if not (self.prompt or self.boost or self.substitution):
+            raise ValueError("no mechanism is on: set prompt, boost or substitution, or give no detections")
+        return self
