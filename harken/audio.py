@@ -5,6 +5,7 @@ comes out, so that neither a huge file nor one whose header lies can fill the me
 """
 
 import io
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,11 @@ _CUT_REGION = 0.2
 _PAUSE_SECONDS = 0.05
 _MAX_VALUES = 64 * 1024 * 1024
 _UNKNOWN_LENGTH = np.iinfo(np.int64).max
+_BLOCK_FRAMES = 65_536
+
+
+class AudioTooLongError(HarkenError):
+    """Audio that is fine but for its length."""
 
 
 def read_audio(
@@ -66,6 +72,35 @@ def decode_audio(
         reason = str(getattr(failure, "error_string", failure)).rstrip(".")
         raise HarkenError("audio file", name, f"It is damaged or no known audio format ({reason}).") from None
     return check_wave(wave, name), rate
+
+
+def decode_speech(
+    content: bytes,
+    max_seconds: float = MAX_SECONDS,
+    containers: Collection[str] | None = None,
+    encodings: Collection[str] | None = None,
+    name: str = "audio bytes",
+) -> np.ndarray:
+    """Decode an encoded file's bytes as float32 mono at 16 kHz, of shape (samples,).
+
+    Block by block, so that memory grows with the result alone, whatever the file's rate and channels: this is for
+    files of strangers. `containers` and `encodings` are libsndfile's names of what is accepted (None: all).
+
+    Raises:
+        AudioTooLongError: longer than `max_seconds`, by its header or by what comes out.
+        HarkenError: damaged, empty, of another format, or with values that are not finite.
+    """
+    _check_size(len(content), MAX_BYTES, name)
+    try:
+        with soundfile.SoundFile(io.BytesIO(content)) as file:
+            for found, accepted in ((file.format, containers), (file.subtype, encodings)):
+                if accepted is not None and found not in accepted:
+                    raise HarkenError("audio file", name, f"{found} is not accepted: convert it to WAV or FLAC.")
+            wave = np.concatenate(list(_resampled_blocks(file, _most_frames(file, max_seconds, name), name)))
+    except (soundfile.SoundFileError, RuntimeError) as failure:
+        reason = str(getattr(failure, "error_string", failure)).rstrip(".")
+        raise HarkenError("audio file", name, f"It is damaged or no known audio format ({reason}).") from None
+    return check_wave(wave, name)
 
 
 def encode_flac(wave: np.ndarray, rate: int) -> bytes:
@@ -126,6 +161,30 @@ def _check_size(size: int, max_bytes: int, name: str) -> None:
 
 
 def _decode(file: soundfile.SoundFile, max_seconds: float, name: str) -> np.ndarray:
+    limit = _most_frames(file, min(max_seconds, _MAX_VALUES / file.channels / file.samplerate), name)
+    channels = file.read(limit + 1, dtype="float32", always_2d=True)
+    if len(channels) > limit:
+        raise _too_long(limit / file.samplerate, name)
+    return _mix(channels)
+
+
+def _resampled_blocks(file: soundfile.SoundFile, limit: int, name: str) -> Iterator[np.ndarray]:
+    resampler = soxr.ResampleStream(file.samplerate, SAMPLE_RATE, 1, dtype="float32", quality="HQ")
+    frames = 0
+    while True:
+        block = file.read(_BLOCK_FRAMES, dtype="float32", always_2d=True)
+        frames += len(block)
+        if frames > limit:
+            raise _too_long(limit / file.samplerate, name)
+        last = len(block) < _BLOCK_FRAMES
+        mono = _mix(block)
+        yield mono if file.samplerate == SAMPLE_RATE else resampler.resample_chunk(mono, last=last)
+        if last:
+            return
+
+
+def _most_frames(file: soundfile.SoundFile, max_seconds: float, name: str) -> int:
+    """How many frames may be read, once the header has been believed as far as it is plausible."""
     if file.samplerate not in _RATES or file.channels > _MAX_CHANNELS:
         format_found = f"{file.samplerate} Hz and {file.channels} channels"
         expected = f"{_RATES.start}-{_RATES.stop - 1} Hz and at most {_MAX_CHANNELS} channels"
@@ -133,13 +192,17 @@ def _decode(file: soundfile.SoundFile, max_seconds: float, name: str) -> np.ndar
     if file.frames == _UNKNOWN_LENGTH:
         # libsndfile cannot read such a file to its end.
         raise HarkenError("audio file", name, "Its header does not state its length (streamed FLAC): re-encode it.")
-    # The header's length may still be wrong (MP3): never decode more than the limit.
-    limit = int(min(max_seconds * file.samplerate, _MAX_VALUES / file.channels))
-    too_long = f"It is longer than the allowed {limit / file.samplerate:g} seconds: split it."
+    # The header's length may still be wrong (MP3): what is read is counted too.
+    limit = int(max_seconds * file.samplerate)
     if file.frames > limit:
-        raise HarkenError("audio file", name, too_long)
-    channels = file.read(limit + 1, dtype="float32", always_2d=True)
-    if len(channels) > limit:
-        raise HarkenError("audio file", name, too_long)
+        raise _too_long(limit / file.samplerate, name)
+    return limit
+
+
+def _too_long(seconds: float, name: str) -> AudioTooLongError:
+    return AudioTooLongError("audio file", name, f"It is longer than the allowed {seconds:g} seconds: split it.")
+
+
+def _mix(channels: np.ndarray) -> np.ndarray:
     mono: np.ndarray = channels[:, 0].copy() if channels.shape[1] == 1 else channels.mean(axis=1)
     return mono

@@ -45,7 +45,7 @@ def load_config(path: str | Path, overrides: Iterable[str], schema: type[Setting
     """
     tree = _read_yaml(Path(path))
     for override in overrides:
-        _apply_override(tree, override)
+        apply_override(tree, override)
     return check(tree, schema, source=str(path))
 
 
@@ -80,7 +80,12 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     return tree
 
 
-def _apply_override(tree: dict[str, Any], override: str) -> None:
+def apply_override(tree: dict[str, Any], override: str) -> None:
+    """Set one ``key.path=value`` (the value is YAML) in a plain tree of sections.
+
+    Raises:
+        HarkenError: it is written otherwise, or leads through a value that is no section.
+    """
     key, separator, raw = override.partition("=")
     if not separator or not key.strip():
         raise HarkenError("override", override, "Write it as --set section.key=value.")

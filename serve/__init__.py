@@ -1,1 +1,1 @@
-"""The Ray Serve graph and its HTTP face. Empty until the glossary service lands."""
+"""The service: an HTTP face of OpenAI's shape over a backend that transcribes with a glossary."""
