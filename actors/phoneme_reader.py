@@ -30,6 +30,11 @@ def read_phonemes(texts: Iterable[str], voice: str = MANDARIN) -> dict[str, Phon
         return dict(zip(distinct, map(tuple, engine.phonemes_of(distinct, voice)), strict=True))
 
 
+def espeak_voice(language: str) -> str:
+    """espeak's voice for the phonemes of a language by Whisper's code."""
+    return {"zh": MANDARIN, "en": "en-us"}.get(language, language)
+
+
 def read_units(texts: Sequence[str], voice: str = MANDARIN) -> list[list[Phonemes]]:
     """The phonemes of every unit (Han character, word, run of digits) of each text; every distinct unit is read once.
 

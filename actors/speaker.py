@@ -11,7 +11,7 @@ from actors.pronunciation import Pronouncer
 from actors.speech_rows import SPEECH_SCHEMA, encoded, recorded
 from actors.tts.backends import build_synthesizer, check_phonemes, check_voices
 from actors.tts.interface import SpeechRequest, SpeechResult
-from actors.tts.phonemes import respell_outside
+from actors.tts.phonemes import groups, respell_outside
 from harken.audio import SAMPLE_RATE, resample
 from harken.cardinals import spell_numbers
 from harken.records import FAILED, OK, Row, generator
@@ -26,7 +26,9 @@ INAUDIBLE = 0.5 / 32768
 
 
 class Speaker:
-    """Rows ``{"id", "text"[, "audio_path", "status", "error"]}`` in, speech rows (`SPEECH_SCHEMA`) out.
+    """Rows ``{"id", "text"[, "reading", "audio_path", "status", "error"]}`` in, speech rows (`SPEECH_SCHEMA`) out.
+
+    A row's `reading` is what is spoken for its text, as it stands, phonemes between double brackets included.
 
     The voice, its rate (factor), pitch (semitones), intonation (factor), accent, the reading of a term that has
     several and the augmentation are drawn from the row's id. A row that failed earlier stays failed with its error;
@@ -90,7 +92,7 @@ class Speaker:
         return SpeechRequest(
             id=row["id"],
             text_label=row["text"],
-            text_spoken=self.pronouncer.respell(row["text"], row["id"]),
+            text_spoken=row.get("reading") or self.pronouncer.respell(row["text"], row["id"]),
             speaker=speaker,
             rate=rate if "rate" in adjusts else 1.0,
             pitch=pitch if "pitch" in adjusts else 0.0,
@@ -101,6 +103,9 @@ class Speaker:
 
     def _readable(self, request: SpeechRequest) -> tuple[SpeechRequest, str | None]:
         """The request, its numbers in words if digits would be left out, and why the backend is not given it."""
+        stated = groups(request.text_spoken)
+        if stated and "phoneme" not in self.capabilities.control:
+            return request, f"unreadable: the backend reads no phonemes such as {stated[0]}"
         left_out = self.synthesizer.unreadable(request)
         if self.language.lower() in MANDARIN and any(map(str.isdigit, left_out)):
             request = replace(request, text_spoken=respell_outside(request.text_spoken, spell_numbers))

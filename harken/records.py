@@ -71,14 +71,19 @@ def read_manifest(path: str | Path, required: Sequence[str] = ("id", "text")) ->
     return rows
 
 
-def write_parquet(path: Path, rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> None:
+def write_parquet(
+    path: Path, rows: Sequence[Mapping[str, Any]], schema: pa.Schema, rows_per_group: int | None = None
+) -> None:
     """Write rows so that ``path`` either holds all of them or does not exist, even after a kill -9.
+
+    Args:
+        rows_per_group: rows that are read together (`harken.sources.RowGroups`); None: as pyarrow chooses.
 
     Raises:
         HarkenError: the disk is full or the folder cannot be written.
     """
     table = pa.Table.from_pylist([dict(row) for row in rows], schema=schema)
-    replace_atomically(path, lambda temporary: pq.write_table(table, temporary))
+    replace_atomically(path, lambda temporary: pq.write_table(table, temporary, row_group_size=rows_per_group))
 
 
 def write_json(path: Path, value: object) -> None:

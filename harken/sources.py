@@ -7,6 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from harken.errors import HarkenError
 from harken.records import Row, read_manifest, read_parquet, row_id
 
 
@@ -80,6 +84,27 @@ class Selection:
     def rows(self, shard: int) -> list[Row]:
         start = shard * self.rows_per_shard
         return [dict(row) for row in read_once(read_parquet, self.path)[start : start + self.rows_per_shard]]
+
+
+@dataclass(frozen=True)
+class RowGroups:
+    """The rows of one Parquet file, a row group a shard: what is in no memory whole, such as a million terms."""
+
+    path: Path
+
+    def shards(self) -> int:
+        return int(self._open().num_row_groups)
+
+    def rows(self, shard: int) -> list[Row]:
+        rows: list[Row] = self._open().read_row_group(shard).to_pylist()
+        return rows
+
+    def _open(self) -> pq.ParquetFile:
+        try:
+            return pq.ParquetFile(self.path)
+        except (OSError, pa.ArrowInvalid) as failure:
+            remedy = f"It cannot be read ({failure}): delete it and run again."
+            raise HarkenError("Parquet file", str(self.path), remedy) from None
 
 
 @dataclass(frozen=True)

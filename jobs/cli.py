@@ -24,15 +24,20 @@ def run_job(
     switches: Mapping[str, str] | None = None,
     values: Mapping[str, str] | None = None,
     schemas: Mapping[str, type[BaseModel]] | None = None,
+    places: Mapping[str, str] | None = None,
+    program: str | None = None,
 ) -> int:
     """Read the configuration, run ``job``; returns the exit code: 0 done, 2 bad input, 3 gate failed, 130 interrupted.
 
     ``switches`` are flags of this job alone and ``values`` its options with a value, name to help text; ``job`` is
-    given each as a keyword argument. ``schemas`` holds, for options that change what a configuration must hold, the
-    schema it is then checked against.
+    given each as a keyword argument, and so it is ``places``, which stand on the command line without an option's
+    name. ``program`` is what the help calls it. ``schemas`` holds, for options that change what a configuration must
+    hold, the schema it is then checked against.
     Only a `HarkenError` is shown without its traceback; anything else is a bug and is shown in full.
     """
-    parser = argparse.ArgumentParser(description=description)
+    parser = argparse.ArgumentParser(prog=program, description=description)
+    for name, explanation in (places or {}).items():
+        parser.add_argument(name, metavar=name.upper(), help=explanation)
     parser.add_argument("--config", required=True, help="YAML file: one full run (see configs/)")
     parser.add_argument(
         "--set",
@@ -47,7 +52,8 @@ def run_job(
     for name, explanation in (values or {}).items():
         parser.add_argument(f"--{name.replace('_', '-')}", metavar="VALUE", dest=name, help=explanation)
     options = parser.parse_args(arguments)
-    chosen: dict[str, Any] = {name: getattr(options, name) for name in (*(switches or {}), *(values or {}))}
+    names = (*(places or {}), *(switches or {}), *(values or {}))
+    chosen: dict[str, Any] = {name: getattr(options, name) for name in names}
     checked = next((found for name, found in (schemas or {}).items() if chosen[name]), schema)
     try:
         job(load_config(options.config, options.overrides, checked), **chosen)

@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol, TextIO
+from typing import Any, Protocol, TextIO, TypeAlias
 
 import pyarrow as pa
 import ray
@@ -22,6 +22,7 @@ from ray.data import ActorPoolStrategy
 
 from harken.config import dump_yaml
 from harken.errors import HarkenError
+from harken.glossary_settings import GlossarySettings
 from harken.records import FAILED, Row, write_parquet
 from harken.settings import PipelineSettings, TranscriptSettings
 from harken.sources import Source
@@ -31,6 +32,9 @@ from jobs.building import build, forget_deaths
 from jobs.cluster import connect
 from jobs.isolation import IsolatedActor, work_in_isolation
 from jobs.progress import StageProgress, note
+
+Configuration: TypeAlias = PipelineSettings | TranscriptSettings | SpottingSettings | GlossarySettings
+"""One full configuration of any job."""
 
 
 class Actor(Protocol):
@@ -124,7 +128,7 @@ class ShardWorker:
 
 
 def run_stage(
-    settings: PipelineSettings | TranscriptSettings | SpottingSettings,
+    settings: Configuration,
     stage: Stage,
     source: Source,
     factory: Callable[..., Actor],

@@ -21,7 +21,7 @@ from harken.records import OK, read_parquet
 from harken.spotting_settings import CUT_RECORDINGS, SpottingSettings
 from harken.stages import Stage
 from harken.whisper import load_whisper
-from jobs.keyword_inventory import heard, read_terms, voice
+from jobs.keyword_inventory import heard, read_terms
 from jobs.keyword_sets import CUTS, FRAMES, MENTIONS, TERMS, KeywordSet
 
 
@@ -177,7 +177,7 @@ def _terms(keyword_set: KeywordSet, recorded: dict[str, Path]) -> list[Term]:
 
 
 def _utterances(keyword_set: KeywordSet, recorded: dict[str, Path]) -> tuple[list[Utterance], dict[str, str]]:
-    from actors.phoneme_reader import read_units
+    from actors.phoneme_reader import espeak_voice, read_units
 
     said: dict[str, set[str]] = defaultdict(set)
     held: dict[str, set[str]] = defaultdict(set)
@@ -186,7 +186,7 @@ def _utterances(keyword_set: KeywordSet, recorded: dict[str, Path]) -> tuple[lis
     utterances, texts = [], {}
     for corpus in keyword_set.utterances:
         rows = [row for row in heard(corpus) if row["id"] in recorded]
-        units = read_units([row["text"] for row in rows], voice(corpus.settings.language))
+        units = read_units([row["text"] for row in rows], espeak_voice(corpus.settings.language))
         for row, sounds in zip(rows, units, strict=True):
             name = row["id"]
             utterances.append(Utterance(name, frozenset(said[name]), frozenset(held[name]), tuple(sounds)))

@@ -85,11 +85,6 @@ def take_inventory(keyword_set: KeywordSet) -> dict[str, Any]:
     return record
 
 
-def voice(language: str) -> str:
-    """espeak's voice for the phonemes of a language by Whisper's code."""
-    return {"zh": "cmn", "en": "en-us"}.get(language, language)
-
-
 def read_terms(keyword_set: KeywordSet) -> list[InventoryTerm]:
     """The terms of an inventory that is there."""
     rows = read_parquet(keyword_set.inventory.directory / TERMS, ["term", "language", "count"])
@@ -207,10 +202,10 @@ def _to_be_cut(keyword_set: KeywordSet, utterances: Sequence[Row], mentions: Seq
 
 
 def _with_phonemes(terms: Sequence[InventoryTerm]) -> list[Mapping[str, Any]]:
-    from actors.phoneme_reader import read_phonemes
+    from actors.phoneme_reader import espeak_voice, read_phonemes
 
     by_language: dict[str, list[str]] = defaultdict(list)
     for term in terms:
         by_language[term.language].append(term.term)
-    sounds = {language: read_phonemes(texts, voice(language)) for language, texts in by_language.items()}
+    sounds = {language: read_phonemes(texts, espeak_voice(language)) for language, texts in by_language.items()}
     return [asdict(term) | {"phonemes": list(sounds[term.language][term.term])} for term in terms]

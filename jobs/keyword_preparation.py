@@ -6,7 +6,6 @@ from typing import Any
 import pyarrow as pa
 
 from harken.records import write_parquet
-from harken.settings import SpeechSettings
 from harken.sources import Parts, Source
 from harken.spotting_settings import SpottingSettings
 from harken.stages import Stage
@@ -14,6 +13,7 @@ from harken.unit_times import UNITS_TYPE
 from jobs.flow import Actor, run_stage
 from jobs.keyword_inventory import take_inventory
 from jobs.keyword_sets import FRAMES, KeywordSet, Utterances
+from jobs.speaking import speak
 
 ROW_SCHEMA = pa.schema([(name, pa.string()) for name in ("id", "text", "language", "audio_path")])
 
@@ -40,7 +40,7 @@ def prepare(keyword_set: KeywordSet) -> None:
     for engine, settings in keyword_set.settings.engines.items():
         spoken = keyword_set.spoken(engine)
         if spoken is not None:
-            _speak(run, *spoken, settings.speech)
+            speak(run, *spoken, settings.speech, run.resources.speech_workers)
     if keyword_set.cuts is not None:
         _cut(run, *keyword_set.cuts)
     if run.frames == "computed":
@@ -76,31 +76,12 @@ def _utter(run: SpottingSettings, corpus: Utterances, max_seconds: float) -> Non
         write_parquet(corpus.source.path, corpus.rows, ROW_SCHEMA)
     speech = corpus.settings.speech
     if speech is not None:
-        _speak(run, corpus.stage, corpus.source, speech, timed=corpus.units is not None)
+        timed = corpus.units is not None
+        speak(run, corpus.stage, corpus.source, speech, run.resources.speech_workers, timed=timed)
     else:
         arguments = {"max_seconds": max_seconds}
         workers = run.resources.speech_workers
         run_stage(run, corpus.stage, corpus.source, RecordingReader, arguments, SPEECH_SCHEMA, workers=workers)
-
-
-def _speak(run: SpottingSettings, stage: Stage, source: Source, speech: SpeechSettings, timed: bool = False) -> None:
-    from actors.speaker import SPEECH_SCHEMA, Speaker
-    from actors.timed_speaker import TIMED_SPEECH_SCHEMA, TimedSpeaker
-    from actors.tts.backends import utterances_per_process
-
-    factory: Callable[..., Actor] = TimedSpeaker if timed else Speaker
-    run_stage(
-        run,
-        stage,
-        source,
-        factory,
-        {"speech": speech, "voices": speech.voices, "pronunciations": {}},
-        TIMED_SPEECH_SCHEMA if timed else SPEECH_SCHEMA,
-        workers=run.resources.speech_workers,
-        gpus_per_worker=speech.gpus_per_worker,
-        python=speech.chattts.python if speech.chattts else None,
-        rows_per_process=utterances_per_process(speech),
-    )
 
 
 def _align(run: SpottingSettings, corpus: Utterances, units: Stage) -> None:

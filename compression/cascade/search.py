@@ -120,6 +120,16 @@ class Cascade:
         hits.sort(key=lambda hit: (hit.entry_id, hit.start))
         return ShardResult(tuple(hits), tally.reports(), chosen, self._model, self._rate)
 
+    @torch.inference_mode()
+    def shortlist(self, utterance: CompressedUtterance) -> NDArray[np.uint64]:
+        """Ids of the entries that the first stage lets through, ascending: what the later stages can find at all."""
+        chosen = self._chosen(utterance, None)
+        if not len(utterance):
+            return np.zeros(0, np.uint64)
+        found = self._candidates(utterance.frames(), chosen, _Tally())
+        entries = np.concatenate([part.entries for part in found.values()])
+        return np.sort(np.asarray(self.glossary.entry_ids)[entries])
+
     def _candidates(self, heard: Tensor, partitions: tuple[int, ...], tally: _Tally) -> dict[int, _Candidates]:
         """The first stage. Its similarities are exact, so that all partitions share one pass over the index."""
         began = time.perf_counter()

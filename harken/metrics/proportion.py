@@ -2,6 +2,8 @@
 
 import math
 
+from scipy.stats import beta
+
 from harken.metrics.bootstrap import Interval
 
 _Z = 1.959963984540054
@@ -23,3 +25,17 @@ def wilson(successes: int, trials: int) -> Interval:
     low = middle - half if successes else 0.0
     high = middle + half if successes < trials else 1.0
     return {"value": share, "low": low, "high": high}
+
+
+def clopper_pearson(successes: int, trials: int) -> Interval:
+    """The share with its exact 95% interval (Clopper and Pearson 1934): never too narrow, whatever the share.
+
+    Example:
+        >>> round(clopper_pearson(10, 10)["low"], 3)
+        0.692
+    """
+    if not trials:
+        return {"value": None, "low": None, "high": None}
+    low = float(beta.ppf(0.025, successes, trials - successes + 1)) if successes else 0.0
+    high = float(beta.ppf(0.975, successes + 1, trials - successes)) if successes < trials else 1.0
+    return {"value": successes / trials, "low": low, "high": high}
