@@ -1,6 +1,6 @@
 """A glossary of a few terms made while somebody waits, in this process: each recording is the one that a job makes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from actors.enroller import Enroller
@@ -63,7 +63,8 @@ class TermEnroller:
         """
         drafts = group_entries(self.reader(self._rows(terms)), "request")
         made: list[tuple[EntryDraft, Row]] = []
-        for name, actor in (*self.speakers.items(), (RECORDINGS, self.recordings)):
+        voices: dict[str, Callable[[list[Row]], list[Row]]] = {**self.speakers, RECORDINGS: self.recordings}
+        for name, actor in voices.items():
             asked = [(draft, row) for draft in drafts for row in self._wanted(name, draft)]
             spoken = actor([row for _, row in asked])
             made += [(draft, row | {"voice": want["voice"]}) for (draft, want), row in zip(asked, spoken, strict=True)]

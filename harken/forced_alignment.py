@@ -283,7 +283,8 @@ class CrossAttention:
             module = self._modules[layer]
             part = slice(head * module.head_dim, (head + 1) * module.head_dim)
             queries = self._queries[layer][:, -1, part].float()
-            keys = cache.cross_attention_cache.layers[layer].keys[:, head, :most].float()
+            cached: Any = cache.cross_attention_cache.layers[layer]
+            keys = cached.keys[:, head, :most].float()
             scores = torch.einsum("rd,rfd->rf", queries, keys) * module.scaling
             beyond = torch.arange(most, device=scores.device) >= torch.tensor(frames, device=scores.device)[:, None]
             total = total + scores.masked_fill(beyond, -torch.inf).softmax(dim=-1)

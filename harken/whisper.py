@@ -252,7 +252,7 @@ def load_whisper(
 
 def select_rows(encoded: BaseModelOutput, rows: Sequence[int]) -> BaseModelOutput:
     """The encoder's output of these utterances of a batch, in this order and as often as they are named."""
-    states = encoded.last_hidden_state
+    states: Any = encoded.last_hidden_state
     if list(rows) == list(range(len(states))):
         return encoded
     return BaseModelOutput(last_hidden_state=states[torch.tensor(list(rows), dtype=torch.long, device=states.device)])

@@ -5,6 +5,7 @@ what writing a sentence does; several decodings and scorings of one window share
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from transformers import DynamicCache, EncoderDecoderCache
@@ -17,7 +18,8 @@ class CrossStates:
     """Keys and values of every decoder layer for encoded windows (windows, frames, width)."""
 
     def __init__(self, whisper: Whisper, encoded: BaseModelOutput) -> None:
-        self.frames: torch.Tensor = encoded.last_hidden_state
+        states: Any = encoded.last_hidden_state
+        self.frames: torch.Tensor = states
         self._layers: list[tuple[torch.Tensor, torch.Tensor]] = []
         with torch.inference_mode():
             for layer in whisper.model.get_decoder().layers:
