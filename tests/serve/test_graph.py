@@ -71,7 +71,7 @@ def ask(
 
 def detections(answer: httpx2.Response) -> list[tuple[Any, ...]]:
     found = answer.raise_for_status().json()["keywords"]
-    return [(one["term"], round(one["start"], 3), round(one["end"], 3), round(one["score"], 4)) for one in found]
+    return [(one["term"], round(one["start"], 3), round(one["end"], 3), round(one["score"], 3)) for one in found]
 
 
 @pytest.mark.smoke
@@ -110,7 +110,7 @@ def test_two_shards_find_what_one_search_of_the_whole_glossary_finds(client, glo
     assert whole
     begin = window.seconds[0]
     expected = sorted(
-        (round(one.start + begin, 3), round(one.end + begin, 3), one.term, round(one.probability, 4)) for one in whole
+        (round(one.start + begin, 3), round(one.end + begin, 3), one.term, round(one.probability, 3)) for one in whole
     )
     assert sorted((start, end, term, score) for term, start, end, score in detections(answer)) == expected
 
