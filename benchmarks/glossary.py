@@ -174,9 +174,7 @@ def _false_alarms(sizes: Mapping[int, Any]) -> Table:
         "at the usual probability",
         *(f"at {recall} recall" for recall in recalls),
     )
-    table = Table(
-        *heads, title="False alarms a minute (without terms: at the probabilities of espeak's recalls)"
-    )
+    table = Table(*heads, title="False alarms a minute (without terms: at the probabilities of espeak's recalls)")
     for size, found in sizes.items():
         for kind, facts in found["kinds"].items():
             by_recall = facts["false_per_minute_by_recall"]
