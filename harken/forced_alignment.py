@@ -279,15 +279,15 @@ class CrossAttention:
         """
         total: Any = 0.0
         most = max(frames)
-        for layer, head in self._heads:
-            module = self._modules[layer]
-            part = slice(head * module.head_dim, (head + 1) * module.head_dim)
-            queries = self._queries[layer][:, -1, part].float()
+        for layer, module in self._modules.items():
+            heads = [head for of_layer, head in self._heads if of_layer == layer]
+            # All heads of a layer at once: this runs at every token, and small steps are what it costs.
+            queries = self._queries[layer][:, -1].unflatten(-1, (-1, module.head_dim, 1))[:, heads].float()
             cached: Any = cache.cross_attention_cache.layers[layer]
-            keys = cached.keys[:, head, :most].float()
-            scores = torch.einsum("rd,rfd->rf", queries, keys) * module.scaling
+            keys = cached.keys[:, heads, :most].float()
+            scores = (keys @ queries)[..., 0] * module.scaling
             beyond = torch.arange(most, device=scores.device) >= torch.tensor(frames, device=scores.device)[:, None]
-            total = total + scores.masked_fill(beyond, -torch.inf).softmax(dim=-1)
+            total = total + scores.masked_fill(beyond[:, None], -torch.inf).softmax(dim=-1).sum(dim=1)
         mean: torch.Tensor = total / len(self._heads)
         return mean
 
