@@ -9,6 +9,7 @@ from harken.biasing.settings import BiasingSettings
 from harken.cascade_settings import CascadeSettings
 from harken.config import Fraction, Section
 from harken.vad import VadSettings
+from serve.logs import LogSettings
 from serve.settings import ServiceSettings
 
 GIBIBYTE = 1024**3
@@ -135,6 +136,7 @@ class GraphSettings(Section):
     transcriber: TranscriberSettings = TranscriberSettings()
     glossary: GlossarySearchSettings
     builds: GlossaryBuildSettings
+    logs: LogSettings = LogSettings()
 
     @property
     def default_model(self) -> str:

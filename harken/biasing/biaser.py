@@ -23,9 +23,11 @@ from harken.biasing.candidates import (
     time_spans,
 )
 from harken.biasing.cross_states import CrossStates
+from harken.biasing.confidence import with_confidence
 from harken.biasing.decoding import Boost, DecodingRow, decode_rows
 from harken.biasing.editing import splice, units_within
 from harken.biasing.merge import merge
+from harken.biasing.options import DecodingOptions
 from harken.biasing.prompt import prompt_tokens
 from harken.biasing.proposals import Proposals
 from harken.biasing.scoring import score_texts
@@ -57,6 +59,7 @@ class Biaser:
         detections: Sequence[Sequence[Detection]],
         language: str = "zh",
         max_new_tokens: int = 128,
+        options: Sequence[DecodingOptions] = (),
     ) -> list[BiasedTranscript]:
         """One transcript per window.
 
@@ -66,11 +69,13 @@ class Biaser:
             detections: of each window, in seconds from its beginning; none: the text stays as the model writes it.
             language: Whisper's code, which all windows share.
             max_new_tokens: per window; a prompt may leave room for fewer.
+            options: one per window; none: no prompt, the best tokens.
 
         Raises:
             HarkenError: the model does not know the language.
         """
-        return [merge(found) for found in self.propose(encoded, seconds, detections, language, max_new_tokens)]
+        found = self.propose(encoded, seconds, detections, language, max_new_tokens, options)
+        return [with_confidence(merge(window), window, self.whisper) for window in found]
 
     def propose(
         self,
@@ -79,12 +84,14 @@ class Biaser:
         detections: Sequence[Sequence[Detection]],
         language: str = "zh",
         max_new_tokens: int = 128,
+        options: Sequence[DecodingOptions] = (),
     ) -> list[Proposals]:
         """All of `transcribe` but the decisions, which `merge` takes."""
         if not seconds:
             return []
         states = CrossStates(self.whisper, encoded)
-        windows = self._decode(states, seconds, detections, language, max_new_tokens)
+        given = list(options) or [DecodingOptions()] * len(seconds)
+        windows = self._decode(states, seconds, detections, language, max_new_tokens, given)
         self._align(windows, encoded, seconds, language)
         texts = [
             text for one in windows if one.shortlist for text in (one.heard.text, *map(spoken_form, one.looked_at))
@@ -102,19 +109,22 @@ class Biaser:
         detections: Sequence[Sequence[Detection]],
         language: str,
         max_new_tokens: int,
+        options: Sequence[DecodingOptions],
     ) -> list[Proposals]:
         settings = self.settings
         shortlists = [guards.shortlist(found, settings) for found in detections]
-        rows = [DecodingRow(index) for index in range(len(seconds))]
+        before = [tuple(prompt_tokens(self.whisper, (), settings, one.prompt)) for one in options]
+        rows = [DecodingRow(index, before[index], options=options[index]) for index in range(len(seconds))]
         helped: list[str] = []
         for index, (shortlist, _) in enumerate(shortlists):
             terms = tuple(detections[index][place] for place in shortlist)
-            prompt = prompt_tokens(self.whisper, terms, settings) if settings.prompt else []
-            if prompt:
-                rows.append(DecodingRow(index, prompt=tuple(prompt)))
+            given = options[index]
+            prompt = tuple(prompt_tokens(self.whisper, terms if settings.prompt else (), settings, given.prompt))
+            if prompt != before[index]:
+                rows.append(DecodingRow(index, prompt, options=given))
                 helped.append("prompt")
             if terms and settings.boost:
-                rows.append(DecodingRow(index, boosted=terms))
+                rows.append(DecodingRow(index, before[index], terms, given))
                 helped.append("boost")
         boost = Boost(settings.boost_weight, settings.slack)
         decoded = decode_rows(self.whisper, states, rows, seconds, boost, language, max_new_tokens)

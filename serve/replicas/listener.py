@@ -16,6 +16,7 @@ from compression.frames import Frames
 from compression.spotter import Spotter
 from harken.audio import SAMPLE_RATE
 from harken.biasing.biaser import Biaser
+from harken.biasing.options import DecodingOptions
 from harken.biasing.transcript import BiasedTranscript
 from harken.detection import Detection
 from harken.whisper import Whisper, encoder_states
@@ -48,12 +49,13 @@ class Wave:
 class Passage:
     """An encoded window to be written, with what was detected in it (in seconds from its beginning).
 
-    `language` is Whisper's code; None: the model tells it by the sound.
+    `language` is Whisper's code; None: the model tells it by the sound. `options` say how it is written otherwise.
     """
 
     heard: Heard
     detections: tuple[Detection, ...]
     language: str | None
+    options: DecodingOptions = DecodingOptions()
 
 
 @dataclass(frozen=True)
@@ -110,7 +112,7 @@ class Listener:
         return [Heard(last[row], compressed.get(row), seconds[row]) for row in range(len(waves))]
 
     def write(self, passages: Sequence[Passage]) -> list[Written]:
-        """Each passage unbiased and, where something was detected in it, biased; languages may differ.
+        """Each passage unbiased and, where something was detected in it, biased; languages and options may differ.
 
         Raises:
             HarkenError: the model does not know a language.
@@ -127,6 +129,7 @@ class Listener:
                     [one.detections for one in chosen],
                     language,
                     self._max_new_tokens,
+                    [one.options for one in chosen],
                 )
                 written.update(zip(rows, (Written(transcript, language) for transcript in found), strict=True))
         return [written[row] for row in range(len(passages))]

@@ -1,6 +1,7 @@
 """One request in a transcriber replica: its windows go side by side through encoder, search and decoder."""
 
 import asyncio
+import hashlib
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
@@ -12,6 +13,7 @@ from compression.cascade.merging import merge
 from compression.cascade.result import ShardResult
 from compression.cascade.utterance import CompressedUtterance
 from harken.audio import SAMPLE_RATE
+from harken.biasing.options import DecodingOptions
 from harken.cascade_settings import CascadeSettings
 from harken.detection import Detection
 from serve.backend import Search, Spotting, Transcription, TranscriptionRequest
@@ -124,10 +126,19 @@ class Session:
         first = window is self._windows[0]
         language = None if first and not self._language.done() else await self._language
         with self._stages.timed("decode"):
-            written = await self._parts.batches.write(self._listener, Passage(heard, tuple(detections), language))
+            passage = Passage(heard, tuple(detections), language, self._options(window))
+            written = await self._parts.batches.write(self._listener, passage)
         if not self._language.done():
             self._language.set_result(written.language)
         return WrittenWindow(start, tuple(detections), written.transcript)
+
+    def _options(self, window: Window) -> DecodingOptions:
+        """The same audio draws the same text, whoever asks and whatever else is being written."""
+        asked = self._request
+        seed = 0
+        if asked.temperature > 0:
+            seed = int.from_bytes(hashlib.sha256(window.samples.tobytes()).digest()[:8], "big")
+        return DecodingOptions(asked.prompt, asked.temperature, seed)
 
     async def _ask(self, utterance: CompressedUtterance) -> Gathered:
         if self._request.glossary is None:

@@ -19,6 +19,7 @@ from harken.vad import VoiceActivity
 from harken.whisper import Whisper, load_whisper
 from serve.backend import Readiness, Spotting, Transcription, TranscriptionRequest
 from serve.graph_settings import GraphSettings
+from serve.logs import configure
 from serve.recipe import build_recipe
 from serve.replicas.figures import SearchFigures, Stages, TranscriberFigures
 from serve.replicas.keyword_terms import KeywordTerms
@@ -39,6 +40,7 @@ class Transcriber:
     """
 
     def __init__(self, settings: GraphSettings, shards: Sequence[DeploymentHandle]) -> None:
+        configure(settings.logs, "transcriber")
         own = settings.transcriber
         torch.set_num_threads(own.threads)
         self._settings = settings
