@@ -60,6 +60,7 @@ class Biaser:
         language: str = "zh",
         max_new_tokens: int = 128,
         options: Sequence[DecodingOptions] = (),
+        drafts: Sequence[Proposals] = (),
     ) -> list[BiasedTranscript]:
         """One transcript per window.
 
@@ -70,12 +71,18 @@ class Biaser:
             language: Whisper's code, which all windows share.
             max_new_tokens: per window; a prompt may leave room for fewer.
             options: one per window; none: no prompt, the best tokens.
+            drafts: what `propose` made of the same windows without detections, from which biasing goes on; none: the
+                unbiased text is written in one batch with the biased ones.
 
         Raises:
             HarkenError: the model does not know the language.
         """
-        found = self.propose(encoded, seconds, detections, language, max_new_tokens, options)
-        return [with_confidence(merge(window), window, self.whisper) for window in found]
+        found = self.propose(encoded, seconds, detections, language, max_new_tokens, options, drafts)
+        return [self.transcript(window) for window in found]
+
+    def transcript(self, window: Proposals) -> BiasedTranscript:
+        """The transcript of a window for which all is proposed."""
+        return with_confidence(merge(window), window, self.whisper)
 
     def propose(
         self,
@@ -85,14 +92,18 @@ class Biaser:
         language: str = "zh",
         max_new_tokens: int = 128,
         options: Sequence[DecodingOptions] = (),
+        drafts: Sequence[Proposals] = (),
     ) -> list[Proposals]:
         """All of `transcribe` but the decisions, which `merge` takes."""
         if not seconds:
             return []
         states = CrossStates(self.whisper, encoded)
         given = list(options) or [DecodingOptions()] * len(seconds)
-        windows = self._decode(states, seconds, detections, language, max_new_tokens, given)
-        self._align(windows, encoded, seconds, language)
+        windows = self._decode(states, seconds, detections, language, max_new_tokens, given, drafts)
+        if drafts:
+            _continue(windows, drafts)
+        else:
+            self._align(windows, encoded, seconds, language)
         texts = [
             text for one in windows if one.shortlist for text in (one.heard.text, *map(spoken_form, one.looked_at))
         ]
@@ -110,11 +121,15 @@ class Biaser:
         language: str,
         max_new_tokens: int,
         options: Sequence[DecodingOptions],
+        drafts: Sequence[Proposals],
     ) -> list[Proposals]:
         settings = self.settings
         shortlists = [guards.shortlist(found, settings) for found in detections]
         before = [tuple(prompt_tokens(self.whisper, (), settings, one.prompt)) for one in options]
         rows = [DecodingRow(index, before[index], options=options[index]) for index in range(len(seconds))]
+        if drafts:
+            rows = []
+        unbiased = len(rows)
         helped: list[str] = []
         for index, (shortlist, _) in enumerate(shortlists):
             terms = tuple(detections[index][place] for place in shortlist)
@@ -127,12 +142,13 @@ class Biaser:
                 rows.append(DecodingRow(index, before[index], terms, given))
                 helped.append("boost")
         boost = Boost(settings.boost_weight, settings.slack)
-        decoded = decode_rows(self.whisper, states, rows, seconds, boost, language, max_new_tokens)
+        decoded = decode_rows(self.whisper, states, rows, seconds, boost, language, max_new_tokens) if rows else []
+        written = [draft.hypothesis for draft in drafts] or decoded[:unbiased]
         windows = [
             Proposals(found, hypothesis, Heard(hypothesis.text, ()), shortlist=places, refused=refused)
-            for found, hypothesis, (places, refused) in zip(detections, decoded, shortlists, strict=False)
+            for found, hypothesis, (places, refused) in zip(detections, written, shortlists, strict=True)
         ]
-        for row, name, hypothesis in zip(rows[len(seconds) :], helped, decoded[len(seconds) :], strict=True):
+        for row, name, hypothesis in zip(rows[unbiased:], helped, decoded[unbiased:], strict=True):
             windows[row.window].biased[name] = hypothesis.text
         return windows
 
@@ -150,9 +166,7 @@ class Biaser:
             if alignment is None:
                 # A text in a loop, or none: times for whoever reads it, nothing to bias by.
                 window.heard = Heard(text, tuple(spread(text, 0.0, lasts)))
-                reason = guards.UNALIGNED if window.heard.units else guards.NOTHING_HEARD
-                window.refused |= dict.fromkeys(window.shortlist, reason)
-                window.shortlist = []
+                window.leave_unbiased(guards.UNALIGNED if window.heard.units else guards.NOTHING_HEARD)
                 continue
             units = (
                 UnitTime(unit.character_start - lead, unit.character_end - lead, unit.start, unit.end)
@@ -218,6 +232,14 @@ class Biaser:
         """The tokens of the term or of the words it replaces, whichever are more."""
         replaced = heard.words(candidate.first, candidate.last)
         return max(1, len(self.whisper.plain_tokens(spelling)), len(self.whisper.plain_tokens(replaced)))
+
+
+def _continue(windows: Sequence[Proposals], drafts: Sequence[Proposals]) -> None:
+    """Take over when the units of the drafts were said."""
+    for window, draft in zip(windows, drafts, strict=True):
+        window.heard, window.lead = draft.heard, draft.lead
+        if draft.unbiasable:
+            window.leave_unbiased(draft.unbiasable)
 
 
 def _variants(window: Proposals, candidate: Candidate) -> list[tuple[str, str]]:

@@ -23,7 +23,7 @@ from serve.logs import configure
 from serve.recipe import build_recipe
 from serve.replicas.figures import SearchFigures, Stages, TranscriberFigures
 from serve.replicas.keyword_terms import KeywordTerms
-from serve.replicas.listener import Heard, Listener, Passage, Wave, Written
+from serve.replicas.listener import Draft, Heard, Listener, Passage, Wave, Written
 from serve.replicas.session import Parts, Session
 from serve.replicas.shards import Shards
 from serve.replicas.windows import find_windows
@@ -57,7 +57,7 @@ class Transcriber:
         shards_ = Shards(shards, settings.glossary.deadline_seconds, SearchFigures())
         self._parts = Parts(self, shards_, search_model.calibration, cascade, own.windows_at_once)
         self._working = 0
-        for batched in (self._encode, self._write):
+        for batched in (self._encode, self._draft, self._write):
             batched.set_max_batch_size(own.batch)
             batched.set_batch_wait_timeout_s(own.batch_seconds)
 
@@ -108,6 +108,10 @@ class Transcriber:
         """See `session.Batches`."""
         return _result(await self._encode(listener, wave))
 
+    async def draft(self, listener: Listener, passage: Passage) -> Draft:
+        """See `session.Batches`."""
+        return _result(await self._draft(listener, passage))
+
     async def write(self, listener: Listener, passage: Passage) -> Written:
         """See `session.Batches`."""
         return _result(await self._write(listener, passage))
@@ -118,8 +122,13 @@ class Transcriber:
         return await asyncio.to_thread(_by_listener, Listener.encode, listeners, waves)
 
     @serve.batch
-    async def _write(self, listeners: list[Listener], passages: list[Passage]) -> list[Written | Exception]:
+    async def _draft(self, listeners: list[Listener], passages: list[Passage]) -> list[Draft | Exception]:
         self._figures.batched("decode", len(passages))
+        return await asyncio.to_thread(_by_listener, Listener.draft, listeners, passages)
+
+    @serve.batch
+    async def _write(self, listeners: list[Listener], passages: list[Passage]) -> list[Written | Exception]:
+        self._figures.batched("bias", len(passages))
         return await asyncio.to_thread(_by_listener, Listener.write, listeners, passages)
 
     async def _session(self, request: TranscriptionRequest) -> Session:
