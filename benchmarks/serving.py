@@ -110,14 +110,15 @@ def _biasing(found: Mapping[str, Any]) -> list[Table]:
         stages = (f"{1000 * one['stages'][stage]:.0f}" for stage in STAGES)
         terms = (f"{one[name]:.2f}" for name in ("terms_per_request", "applied_per_request"))
         table.add_row(kind, *_milliseconds(one), *ratios, *stages, *terms)
-    added = Table("glossary", *STAGES, "rest", title="Share of what biasing adds, by stage")
+    waits = [stage for stage in STAGES if stage != "search"]
+    heads = ("glossary", "ms", *waits, "search, beyond the decoding beside it")
+    added = Table(*heads, title="What biasing adds to the mean, and the share of each stage")
     plain = found["kinds"][PLAIN]
     for kind, one in found["kinds"].items():
-        more = {stage: one["stages"][stage] - plain["stages"][stage] for stage in STAGES}
         whole = one["mean"] - plain["mean"]
         if kind != PLAIN and whole > 0:
-            shares = [more[stage] / whole for stage in STAGES]
-            added.add_row(kind, *(f"{share:.0%}" for share in (*shares, 1 - sum(shares))))
+            shares = [(one["stages"][stage] - plain["stages"][stage]) / whole for stage in waits]
+            added.add_row(kind, f"{1000 * whole:.0f}", *(f"{share:.0%}" for share in (*shares, 1 - sum(shares))))
     return [table, added]
 
 

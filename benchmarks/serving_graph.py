@@ -46,6 +46,7 @@ def benchmark_settings(config: Path, data: Path, overrides: Sequence[str]) -> Gr
         f"service.quotas.audio_seconds_per_minute={_MANY}",
         f"service.request_seconds={_PATIENCE}",
         f"glossary.deadline_seconds={_PATIENCE}",
+        f"logs.file={data.parent / 'service.log'}",
         # One process answers, so that /metrics tells of every request.
         "ingress.most=1",
     ]

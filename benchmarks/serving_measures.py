@@ -20,7 +20,7 @@ from harken.records import fingerprint, write_json
 from serve.graph_settings import GraphSettings
 
 PLAIN = "plain"
-STAGES = ("windows", "encode", "search", "decode")
+STAGES = ("windows", "encode", "search", "decode", "bias")
 _ROUTE = "/v1/audio/transcriptions"
 _WARM_UPS = 4
 
