@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import ray
 from rich.table import Table
 
 from benchmarks.glossary_stores import BUILT
@@ -186,7 +187,10 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     bench = Bench(
         options.config, options.overrides, work, stores, recordings, options.rounds, options.concurrency, shards
     )
-    return figures({part: bench.part(part) for part in parts})
+    try:
+        return figures({part: bench.part(part) for part in parts})
+    finally:
+        ray.shutdown()
 
 
 def parser() -> argparse.ArgumentParser:

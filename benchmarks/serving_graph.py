@@ -34,7 +34,7 @@ _OWNER = "benchmarks.serving"
 
 
 def benchmark_settings(config: Path, data: Path, overrides: Sequence[str]) -> GraphSettings:
-    """The service of a configuration with its data in a folder, a free port, no quota and no deadline that cuts.
+    """The service of a configuration with its data in a folder, a free port, and neither quota nor deadline that cuts.
 
     Raises:
         HarkenError: the configuration has unknown keys or wrong values.
@@ -49,6 +49,11 @@ def benchmark_settings(config: Path, data: Path, overrides: Sequence[str]) -> Gr
         f"logs.file={data.parent / 'service.log'}",
         # One process answers, so that /metrics tells of every request.
         "ingress.most=1",
+        # Whatever else the machine does, nothing is replaced under a request.
+        *(
+            f"{part}.health_timeout_seconds={_PATIENCE}"
+            for part in ("ingress", "transcriber.replicas", "glossary.replicas")
+        ),
     ]
     return load_config(config, [*fixed, *overrides], GraphSettings)
 
@@ -84,7 +89,7 @@ def _register(glossaries: GlossaryStore, queue: BuildQueue, name: str, store: Pa
 
 @contextmanager
 def running(settings: GraphSettings) -> Iterator["Client"]:
-    """The service, and a client of it; its Ray ends with it.
+    """The service, and a client of it; Ray, which it starts where none runs, stays for the next one.
 
     Raises:
         HarkenError: a deployment cannot start.
@@ -96,7 +101,6 @@ def running(settings: GraphSettings) -> Iterator["Client"]:
     finally:
         if ray.is_initialized():
             serve.shutdown()
-            ray.shutdown()
 
 
 @dataclass(frozen=True)
