@@ -22,7 +22,9 @@ def build(settings: GraphSettings) -> Application:
     """The application for ``serve.run``."""
     search, transcriber = settings.glossary, settings.transcriber
     shards = [
-        serve.deployment(Shard).options(name=f"shard-{number}", **search.replicas.options()).bind(number, search, settings.logs)
+        serve.deployment(Shard)
+        .options(name=f"shard-{number}", **search.replicas.options())
+        .bind(number, search, settings.logs)
         for number in range(search.shards)
     ]
     hearing = serve.deployment(Transcriber).options(**transcriber.replicas.options()).bind(settings, shards)

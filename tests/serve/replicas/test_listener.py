@@ -1,0 +1,58 @@
+"""What one replica does with windows of several requests at once."""
+
+import numpy as np
+import pytest
+
+from actors.phonetics import Phonetics
+from compression.storage import load_spotter
+from harken.biasing.biaser import Biaser
+from harken.biasing.options import DecodingOptions
+from harken.detection import Detection
+from harken.whisper import load_whisper
+from serve.replicas.listener import Heard, Listener, Passage, Wave
+from tests.serve.service import speech
+from tests.tiny_service import NANO, save_models
+
+SAID = "我们今天去商店买铂金包"
+WARM = DecodingOptions(temperature=1.0, seed=5)
+
+
+@pytest.fixture(scope="module")
+def listener(tmp_path_factory: pytest.TempPathFactory) -> Listener:
+    whisper = load_whisper(str(NANO), device="cpu")
+    spotter = load_spotter(save_models(tmp_path_factory.mktemp("models") / "models"))
+    return Listener(Biaser(whisper, Phonetics()), spotter, whisper, 100)
+
+
+@pytest.fixture(scope="module")
+def heard(listener: Listener) -> Heard:
+    return listener.encode([Wave(speech(SAID), spotted=True)])[0]
+
+
+def texts(listener: Listener, *passages: Passage) -> list[str]:
+    return [written.transcript.text for written in listener.write(passages)]
+
+
+def test_a_window_is_written_as_its_own_request_asks_whatever_is_beside_it(listener, heard):
+    asked = [
+        Passage(heard, (), "zh"),
+        Passage(heard, (), "zh", WARM),
+        Passage(heard, (Detection("铂金包", 1.2, 2.2, 0.9, ("铂金包",)),), "zh", DecodingOptions(prompt="好的。")),
+        Passage(heard, (), None),
+        Passage(heard, (), "zh", WARM),
+    ]
+    alone = [texts(listener, passage)[0] for passage in asked]
+    assert texts(listener, *asked) == alone
+    assert alone[1] == alone[4] != alone[0]
+
+
+def test_languages_that_nobody_names_are_told_by_the_sound(listener, heard):
+    (written,) = listener.write([Passage(heard, (), None)])
+    assert written.language == "zh"
+
+
+def test_only_what_is_spotted_in_is_compressed(listener, heard):
+    plain, spotted = listener.encode([Wave(np.zeros(8000, np.float32), False), Wave(speech(SAID), True)])
+    assert plain.compressed is None
+    assert spotted.compressed is not None
+    assert spotted.seconds == heard.seconds == len(speech(SAID)) / 16_000
