@@ -143,10 +143,9 @@ def test_an_adapter_is_chosen_by_the_name_of_its_model(address, settings, client
     assert own == expected != plain
     assert [model["id"] for model in client.get("/v1/models").json()["data"]] == ["nano", "adapted"]
     # What is spotted is heard by the encoder that the glossaries belong to, whoever writes.
-    spotted = [
-        detections(ask(client, "keywords", model=name, **{"keywords[]": ["铂金包"]})) for name in ("nano", "adapted")
-    ]
-    assert spotted[0] == spotted[1] != []
+    sent = {"keywords[]": ["铂金包"]}
+    spotted, same = (detections(ask(client, "keywords", model=name, **sent)) for name in ("nano", "adapted"))
+    assert spotted == same != []
 
 
 @pytest.mark.smoke

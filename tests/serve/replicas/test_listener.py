@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+import torch
+from transformers.modeling_outputs import BaseModelOutput
 
 from actors.phonetics import Phonetics
 from compression.storage import load_spotter
@@ -46,9 +48,17 @@ def test_a_window_is_written_as_its_own_request_asks_whatever_is_beside_it(liste
     assert alone[1] == alone[4] != alone[0]
 
 
-def test_languages_that_nobody_names_are_told_by_the_sound(listener, heard):
+def test_a_language_that_nobody_names_is_the_likeliest_to_the_model(listener, heard):
+    whisper = load_whisper(str(NANO), device="cpu")
+    config = whisper.model.generation_config
+    with torch.inference_mode():
+        logits = whisper.model(
+            encoder_outputs=BaseModelOutput(last_hidden_state=heard.states[None]),
+            decoder_input_ids=torch.tensor([[config.decoder_start_token_id]]),
+        ).logits[0, 0]
+    likeliest = max(config.lang_to_id, key=lambda name: float(logits[config.lang_to_id[name]]))
     (written,) = listener.write([Passage(heard, (), None)])
-    assert written.language == "zh"
+    assert f"<|{written.language}|>" == likeliest
 
 
 def test_only_what_is_spotted_in_is_compressed(listener, heard):
