@@ -47,9 +47,7 @@ class GlossaryStages:
         HarkenError: later, a file that is missing or broken.
     """
 
-    def __init__(
-        self, run: GlossarySettings, path: Path | None = None, enrolled: "Enrolled | None" = None
-    ) -> None:
+    def __init__(self, run: GlossarySettings, path: Path | None = None, enrolled: "Enrolled | None" = None) -> None:
         self.run, self.path, self.enrolled = run, path or run.terms.path, enrolled
 
     @cached_property

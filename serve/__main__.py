@@ -5,6 +5,8 @@ how far that is; then it prints a line to try.
 """
 
 import argparse
+import contextlib
+import io
 import json
 import logging
 import os
@@ -116,8 +118,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         pass
     finally:
         if ray.is_initialized():
-            serve.shutdown()
-            ray.shutdown()
+            _end(verbose=options.verbose)
         if follower is not None:
             follower.stop()
     return 0
@@ -132,10 +133,17 @@ def _logging(settings: GraphSettings, verbose: bool) -> GraphSettings:
     return settings.model_copy(update={"logs": settings.logs.model_copy(update=told)})
 
 
+def _end(verbose: bool) -> None:
+    # Ray tells there that its own controller, which has ended itself, has ended.
+    with contextlib.nullcontext() if verbose else contextlib.redirect_stderr(io.StringIO()):
+        serve.shutdown()
+        ray.shutdown()
+
+
 def _why_not() -> str:
     """What Serve knows of the parts that did not start."""
     found = serve.status().applications.get(APPLICATION)
-    told = [] if found is None else [part.message for part in found.deployments.values() if "HEALTHY" != part.status]
+    told = [] if found is None else [part.message for part in found.deployments.values() if part.status != "HEALTHY"]
     lines = [line.strip() for message in told for line in message.splitlines() if "Error" in line]
     return lines[-1] if lines else "A part did not start: --verbose shows what it says."
 
@@ -163,6 +171,8 @@ def _connect(settings: GraphSettings) -> None:
     # As jobs.cluster: a token of our own keeps Ray's out of the user's ~/.ray.
     if "RAY_AUTH_TOKEN_PATH" not in os.environ:
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+        # It warns of every token, those that are meant too.
+        logging.getLogger("ray._private.authentication.authentication_token_setup").setLevel(logging.ERROR)
     replicas = (settings.ingress, settings.transcriber.replicas)
     needed = sum(one.most * one.cpus for one in replicas) + settings.builds.cpus
     needed += settings.glossary.shards * settings.glossary.replicas.most * settings.glossary.replicas.cpus

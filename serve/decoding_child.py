@@ -119,7 +119,7 @@ def _decode(content: bytearray, seconds: float) -> tuple[int, bytes | memoryview
         return REFUSED, failure.remedy.encode()
     except MemoryError:
         return TOO_LARGE, b"It takes more memory to decode than is allowed."
-    return OK, memoryview(wave).cast("B")
+    return OK, wave.data.cast("B")
 
 
 def _receive(connection: socket.socket, length: int) -> bytearray:

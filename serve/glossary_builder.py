@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from time import monotonic
+from typing import Any
 
 import ray
 from ray.exceptions import RayError, RayTaskError
@@ -91,7 +92,7 @@ class GlossaryBuilder:
             "num_cpus": self._settings.builds.cpus,
             "name": f"jobs.glossary {name}",
         }
-        lines = ray.remote(follow).options(**options).remote(command, {"RAY_ADDRESS": address})
+        lines: Any = ray.remote(follow).options(**options).remote(command, {"RAY_ADDRESS": address})
         ends, done = monotonic() + self._settings.builds.seconds, 0.0
         try:
             while True:

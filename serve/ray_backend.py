@@ -5,6 +5,7 @@ import logging
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import aclosing, contextmanager
 from time import perf_counter
+from typing import Any
 
 from ray.exceptions import RayActorError, RayTaskError
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError, ReplicaUnavailableError
@@ -82,7 +83,7 @@ class RayBackend:
         """See `serve.backend.Backend.models`."""
         return list(self._cards)
 
-    async def _ask(self, method: str, request: TranscriptionRequest) -> object:
+    async def _ask(self, method: str, request: TranscriptionRequest) -> Any:
         handle = getattr(self._transcriber.options(multiplexed_model_id=request.model), method)
         with _explained():
             for _ in range(_TRIES - 1):

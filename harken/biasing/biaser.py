@@ -22,12 +22,12 @@ from harken.biasing.candidates import (
     term_matcher,
     time_spans,
 )
-from harken.biasing.cross_states import CrossStates
 from harken.biasing.confidence import with_confidence
+from harken.biasing.cross_states import CrossStates
 from harken.biasing.decoding import Boost, DecodingRow, decode_rows
 from harken.biasing.editing import splice, units_within
 from harken.biasing.merge import merge
-from harken.biasing.options import DecodingOptions
+from harken.biasing.options import GREEDY, DecodingOptions
 from harken.biasing.prompt import prompt_tokens
 from harken.biasing.proposals import Proposals
 from harken.biasing.scoring import score_texts
@@ -98,7 +98,7 @@ class Biaser:
         if not seconds:
             return []
         states = CrossStates(self.whisper, encoded)
-        given = list(options) or [DecodingOptions()] * len(seconds)
+        given = list(options) or [GREEDY] * len(seconds)
         windows = self._decode(states, seconds, detections, language, max_new_tokens, given, drafts)
         if drafts:
             _continue(windows, drafts)

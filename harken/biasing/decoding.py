@@ -13,7 +13,7 @@ import torch
 
 from harken.biasing.boosting import TermBoosting
 from harken.biasing.cross_states import CrossStates
-from harken.biasing.options import DecodingOptions, Sampler
+from harken.biasing.options import GREEDY, DecodingOptions, Sampler
 from harken.detection import Detection
 from harken.forced_alignment import CrossAttention, alignment_heads
 from harken.whisper import Hypothesis, Whisper
@@ -32,7 +32,7 @@ class DecodingRow:
     window: int
     prompt: tuple[int, ...] = ()
     boosted: tuple[Detection, ...] = ()
-    options: DecodingOptions = DecodingOptions()
+    options: DecodingOptions = GREEDY
 
 
 @dataclass(frozen=True)

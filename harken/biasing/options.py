@@ -23,6 +23,10 @@ class DecodingOptions:
     seed: int = 0
 
 
+GREEDY = DecodingOptions()
+"""No prompt, the best tokens."""
+
+
 class Sampler:
     """Chooses the tokens of a batch's rows, each by its own options.
 

@@ -36,9 +36,7 @@ def prompt_tokens(
     return [start, *tokens] if tokens else []
 
 
-def _term_tokens(
-    whisper: Whisper, detections: Sequence[Detection], settings: BiasingSettings, room: int
-) -> list[int]:
+def _term_tokens(whisper: Whisper, detections: Sequence[Detection], settings: BiasingSettings, room: int) -> list[int]:
     form, separator = _STYLES[settings.prompt_style]
     ranked = sorted(detections, key=lambda detection: -detection.probability)
     terms = list(dict.fromkeys(detection.term for detection in ranked))

@@ -16,7 +16,7 @@ from compression.frames import Frames
 from compression.spotter import Spotter
 from harken.audio import SAMPLE_RATE
 from harken.biasing.biaser import Biaser
-from harken.biasing.options import DecodingOptions
+from harken.biasing.options import GREEDY, DecodingOptions
 from harken.biasing.proposals import Proposals
 from harken.biasing.transcript import BiasedTranscript
 from harken.detection import Detection
@@ -57,7 +57,7 @@ class Passage:
     heard: Heard
     detections: tuple[Detection, ...]
     language: str | None
-    options: DecodingOptions = DecodingOptions()
+    options: DecodingOptions = GREEDY
     draft: Proposals | None = None
 
 

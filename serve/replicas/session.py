@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
@@ -110,7 +110,7 @@ class Session:
                 found.append((start, detections))
         return spotting_of(found, self._search(), self._stages.seconds)
 
-    def _each(self, work: Callable[[Window], Awaitable[Result]]) -> AsyncIterator[Result]:
+    def _each(self, work: Callable[[Window], Awaitable[Result]]) -> AsyncGenerator[Result, None]:
         return in_order(work, self._windows, self._parts.windows_at_once)
 
     async def _spot(self, window: Window) -> tuple[float, list[Detection]]:
@@ -188,7 +188,7 @@ def detections_of(answers: Sequence[ShardResult], own: ShardResult | None, parts
 
 async def in_order(
     work: Callable[[Item], Awaitable[Result]], items: Sequence[Item], at_once: int
-) -> AsyncIterator[Result]:
+) -> AsyncGenerator[Result, None]:
     """The results in the order of the items, so many worked on at a time; an exception ends all of them."""
     begun: deque[asyncio.Future[Result]] = deque()
     try:

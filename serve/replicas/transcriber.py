@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from time import perf_counter
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from ray import serve
@@ -30,6 +30,8 @@ from serve.replicas.windows import find_windows
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+# Its types know functions, and no methods.
+_batched: Any = serve.batch
 
 
 class Transcriber:
@@ -116,17 +118,17 @@ class Transcriber:
         """See `session.Batches`."""
         return _result(await self._write(listener, passage))
 
-    @serve.batch
+    @_batched
     async def _encode(self, listeners: list[Listener], waves: list[Wave]) -> list[Heard | Exception]:
         self._figures.batched("encode", len(waves))
         return await asyncio.to_thread(_by_listener, Listener.encode, listeners, waves)
 
-    @serve.batch
+    @_batched
     async def _draft(self, listeners: list[Listener], passages: list[Passage]) -> list[Draft | Exception]:
         self._figures.batched("decode", len(passages))
         return await asyncio.to_thread(_by_listener, Listener.draft, listeners, passages)
 
-    @serve.batch
+    @_batched
     async def _write(self, listeners: list[Listener], passages: list[Passage]) -> list[Written | Exception]:
         self._figures.batched("bias", len(passages))
         return await asyncio.to_thread(_by_listener, Listener.write, listeners, passages)
@@ -180,7 +182,7 @@ def _by_listener(
 
 
 def _each(
-    work: Callable[[Listener, Sequence[Item]], list[Result]], listener: Listener, items: Sequence[Item]
+    work: Callable[[Listener, Sequence[Item]], Sequence[Result | Exception]], listener: Listener, items: Sequence[Item]
 ) -> list[Result | Exception]:
     try:
         return list(work(listener, items))
@@ -188,7 +190,7 @@ def _each(
         if len(items) == 1:
             return [failure]
         # One request's window must not cost the others in its batch their answer.
-        return [result for item in items for result in _each(work, listener, [item])]
+        return [outcome for item in items for outcome in _each(work, listener, [item])]
 
 
 def _result(outcome: Result | Exception) -> Result:

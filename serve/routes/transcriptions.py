@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
 from contextlib import aclosing
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -164,7 +164,7 @@ async def _prepare(
             raise ServiceError(403, "missing_scope", "This key lacks the scope 'glossaries:read'.")
         glossary = await run_in_threadpool(service.glossaries.version, caller.tenant.id, fields.glossary_id)
     wave = await decode_upload(request, service, caller, upload.content)
-    more = {}
+    more: dict[str, Any] = {}
     if isinstance(fields, TranscriptionFields):
         words = "word" in fields.timestamp_granularities
         more = {"prompt": fields.prompt, "temperature": fields.temperature, "words": words}
@@ -267,7 +267,7 @@ async def _stream(
     return StreamingResponse(events(), media_type="text/event-stream", headers={"Cache-Control": "no-store"})
 
 
-async def _after(first: Any, rest: AsyncIterator[Any]) -> AsyncIterator[Any]:
+async def _after(first: Any, rest: AsyncIterator[Any]) -> AsyncGenerator[Any, None]:
     yield first
     async for piece in rest:
         yield piece

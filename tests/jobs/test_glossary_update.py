@@ -20,9 +20,10 @@ from jobs.glossary_update import update
 from tests.small_glossary import glossary_run, save_models
 
 HEADER = "term,category,language,spoken,audio"
-# 绣花 and 秀花 sound the same, and so do 我们 (a common word, which is blocked) and 喔们; 提包 is in 手提包.
-OLD = ("老花,SERIES,,,", "绣花,,,,", "手提包,,,,", "NASA,ORG,en,,", "mine,,,,mine.wav|other.wav", "我们,,,,", "ghost,,fi,,")
-NEW = ("老花,TYPE,,,", "绣花,,,,", "秀花,,,,", "提包,,,,", "手提包,,,,", "mine,,,,mine.wav", "我们,,,,", "speedy 20,,,,")
+# 绣花 and 秀花 sound the same, 提包 is in 手提包, 我们 is a common word, and nobody here speaks Finnish.
+SAME = ("绣花,,,,", "手提包,,,,", "我们,,,,")
+OLD = (*SAME, "老花,SERIES,,,", "NASA,ORG,en,,", "mine,,,,mine.wav|other.wav", "ghost,,fi,,")
+NEW = (*SAME, "老花,TYPE,,,", "mine,,,,mine.wav", "秀花,,,,", "提包,,,,", "speedy 20,,,,")
 
 
 @pytest.fixture(scope="module")

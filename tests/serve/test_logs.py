@@ -59,9 +59,9 @@ def test_requests_are_told_only_if_wanted_and_nothing_of_what_they_say(
 ) -> None:
     configure(LogSettings(file=tmp_path / "log", format="json", access=access), "ingress")
     with running(tmp_path / "data", backend) as server, server.client("hk_secret") as client:
-        client.post("/v1/audio/transcriptions?a=secret", data={"model": NANO, "prompt": "secret"}, files={"file": spoken})
-        heard = client.post("/v1/audio/transcriptions", data={"model": NANO}, files={"file": spoken})
-    assert heard.status_code in (200, 401)
+        sent = {"model": NANO, "prompt": "secret"}
+        client.post("/v1/audio/transcriptions?a=secret", data=sent, files={"file": ("secret", spoken)})
+        client.get("/v1/glossaries/secret")
     lines = [json.loads(line) for line in (tmp_path / "log").read_text(encoding="utf-8").splitlines()]
     requests = [line for line in lines if "route" in line]
     assert len(requests) == (2 if access else 0)

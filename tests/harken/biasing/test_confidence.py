@@ -33,7 +33,9 @@ def window_of(nano: Whisper, text: str, finished: bool = True) -> Proposals:
 def transcript_of(window: Proposals, *edits: Edit) -> BiasedTranscript:
     edited = apply_edits(window.heard.text, window.heard.units, edits)
     words, segments = words_of(edited.text, edited.units), segments_of(edited.text, edited.units)
-    return BiasedTranscript(edited.text, window.heard.text, (), words, segments, window.hypothesis.average_logprob, False)
+    return BiasedTranscript(
+        edited.text, window.heard.text, (), words, segments, window.hypothesis.average_logprob, False
+    )
 
 
 @pytest.mark.parametrize("finished", [True, False])
