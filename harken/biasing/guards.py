@@ -89,13 +89,8 @@ def assess(
     # The first of equals: a term's own spelling stands before its others.
     written = max(gains, key=lambda spelling: gains[spelling])
     gain = gains[written]
-    probability = min(max(detection.probability, _SURE), 1.0 - _SURE)
-    weights = settings.evidence
-    evidence = (
-        weights.constant
-        + weights.distance * candidate.distance
-        + weights.gain * gain
-        + weights.probability * math.log(probability / (1.0 - probability))
+    evidence = settings.evidence.constant + sum(
+        getattr(settings.evidence, name) * value for name, value in measured(candidate, detection, gain).items()
     )
     if candidate.overlap < settings.least_overlap:
         reason = ELSEWHERE
@@ -110,23 +105,40 @@ def assess(
     return Assessed(candidate, written, gain, evidence, reason)
 
 
+def measured(candidate: Candidate, detection: Detection, gain: float) -> dict[str, float]:
+    """What speaks for and against a candidate, by the name of its weight in `EvidenceSettings`."""
+    probability = min(max(detection.probability, _SURE), 1.0 - _SURE)
+    return {
+        "distance": candidate.distance,
+        "gain": gain,
+        "probability": math.log(probability / (1.0 - probability)),
+        "beside": candidate.beside,
+        "left": candidate.left,
+    }
+
+
 def choose(assessed: Iterable[Assessed], protected: Iterable[range]) -> list[Assessed]:
     """The accepted candidates that share no unit with each other or with what is protected, by place.
 
-    Those of the greatest weight come first; a detection is written once.
+    A detection is written once, on the span that has the most evidence. The detections whose best spans have the
+    greatest weight come first.
     """
     taken = {unit for units in protected for unit in units}
-    chosen: dict[int, Assessed] = {}
-    ranked = sorted(
-        (one for one in assessed if one.accepted),
-        key=lambda one: (-one.weight, one.candidate.detection, one.candidate.first),
-    )
-    for one in ranked:
-        units = set(range(one.candidate.first, one.candidate.last))
-        if one.candidate.detection not in chosen and not units & taken:
-            chosen[one.candidate.detection] = one
-            taken |= units
-    return sorted(chosen.values(), key=lambda one: one.candidate.first)
+    spans: dict[int, list[Assessed]] = {}
+    for one in assessed:
+        if one.accepted:
+            spans.setdefault(one.candidate.detection, []).append(one)
+    for own in spans.values():
+        own.sort(key=lambda one: (-one.evidence, one.candidate.first, one.candidate.last))
+    chosen: list[Assessed] = []
+    for _, own in sorted(spans.items(), key=lambda item: (-item[1][0].weight, item[0])):
+        for one in own:
+            units = set(range(one.candidate.first, one.candidate.last))
+            if not units & taken:
+                chosen.append(one)
+                taken |= units
+                break
+    return sorted(chosen, key=lambda one: one.candidate.first)
 
 
 def taken_by(one: Assessed, chosen: Sequence[Assessed], heard: Heard) -> str:
