@@ -1,15 +1,16 @@
-"""Fits the weights of the guards (`harken.biasing.settings.EvidenceSettings`): ``python -m benchmarks.biasing.fit``.
+"""Fits the weights of the guards (`harken.biasing.settings`): ``python -m benchmarks.biasing.fit``.
 
 Seed notes, sentences without terms, English and speech that runs backwards, none of which the benchmark measures, in
-voices of which it measures none either, are searched in the glossaries. Every span that a mechanism proposes is one
-example: right if the text has fewer errors with the term, or as many and the term was said. The threshold is the one
-with the fewest errors, each term that was not said counted as one more.
+voices of which it measures none either, are searched in the glossaries. First what makes a span the best one for its
+detection: those with the fewest errors, of detections that any span is right for. Then the evidence, of each
+detection's best fitting span: it is right if the text has fewer errors with the term, or as many and the term was
+said. The threshold is the one with the fewest errors, each term that was not said counted as one more.
 """
 
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -30,17 +31,18 @@ from benchmarks.biasing.systems import inserted, transcript
 from benchmarks.biasing.utterances import FIT_VOICES, Spoken, backwards, foreign, read_rows, speak
 from benchmarks.results import say
 from harken.biasing.editing import splice
-from harken.biasing.guards import Assessed, assess, measured
+from harken.biasing.guards import BOUNDARY, EVIDENCE, Assessed, assess, measured
 from harken.biasing.proposals import Proposals
-from harken.biasing.settings import MECHANISMS, BiasingSettings, EvidenceSettings
+from harken.biasing.settings import MECHANISMS, BiasingSettings, BoundarySettings, EvidenceSettings
 from harken.config import load_config
+from harken.errors import HarkenError
 from harken.keywords import KeywordMatcher, load_keywords
 from harken.metrics.error_rates import mixed_errors
 from harken.text import bare, normalise
 from serve.graph_settings import GraphSettings
 
 # Which way each may count; the constant may be anything.
-_SIGNS = {"distance": -1, "gain": 1, "probability": 1, "beside": -1, "left": -1}
+_SIGNS = {"distance": -1, "gain": 1, "probability": 1, "beside": -1}
 _PENALTY = 1e-3
 _THRESHOLDS = np.arange(-2.0, 3.01, 0.25)
 
@@ -55,12 +57,25 @@ class Example:
     def errors(self, text: str) -> int:
         return mixed_errors(normalise(self.reference), normalise(text)).errors
 
-    def is_right(self, one: Assessed) -> bool:
-        """Whether the text is better for it."""
+    def errors_with(self, one: Assessed) -> int:
         heard, candidate = self.window.heard, one.candidate
         start, end = heard.units[candidate.first].character_start, heard.units[candidate.last - 1].character_end
-        before, after = self.errors(heard.text), self.errors(splice(heard.text, start, end, one.written)[0])
+        return self.errors(splice(heard.text, start, end, one.written)[0])
+
+    def is_right(self, one: Assessed) -> bool:
+        """Whether the text is better for it."""
+        before, after = self.errors(self.window.heard.text), self.errors_with(one)
         return after < before or (after == before and bare(one.written) in bare(self.reference))
+
+    def by_detection(self) -> list[list[Assessed]]:
+        """The spans of each detection."""
+        spans: dict[int, list[Assessed]] = {}
+        for one in self.window.assessed:
+            spans.setdefault(one.candidate.detection, []).append(one)
+        return list(spans.values())
+
+    def values(self, one: Assessed) -> dict[str, float]:
+        return measured(one.candidate, self.window.detections[one.candidate.detection], one.gain)
 
 
 def spoken(options: argparse.Namespace, matcher: KeywordMatcher) -> list[Spoken]:
@@ -96,28 +111,51 @@ def examples(options: argparse.Namespace) -> list[Example]:
     return found
 
 
-def fit(found: Sequence[Example]) -> EvidenceSettings:
-    """The weights of a logistic regression, whose signs are given.
-
-    Raises:
-        ValueError: no right span, or no wrong one.
-    """
+def fit_boundary(found: Sequence[Example]) -> BoundarySettings:
+    """What makes a span the best one for its detection."""
     rows, labels = [], []
     for example in found:
-        for one in example.window.assessed:
-            detection = example.window.detections[one.candidate.detection]
-            rows.append(list(measured(one.candidate, detection, one.gain).values()))
-            labels.append(example.is_right(one))
-    right = np.array(labels)
+        for spans in example.by_detection():
+            if any(example.is_right(one) for one in spans):
+                counts = [example.errors_with(one) for one in spans]
+                labels += [count == min(counts) for count in counts]
+                rows += [example.values(one) for one in spans]
+    return BoundarySettings(**_logistic(rows, labels, BOUNDARY)[0])
+
+
+def fit_evidence(found: Sequence[Example], boundary: BoundarySettings) -> EvidenceSettings:
+    """What makes a detection's best span right."""
+    rows, labels = [], []
+    for example in found:
+        for spans in example.by_detection():
+            values = [example.values(one) for one in spans]
+            fits = [sum(getattr(boundary, name) * value[name] for name in BOUNDARY) for value in values]
+            best = int(np.argmax(fits))
+            rows.append(values[best])
+            labels.append(example.is_right(spans[best]))
+    weights, constant = _logistic(rows, labels, EVIDENCE)
+    return EvidenceSettings(constant=constant, **weights)
+
+
+def _logistic(
+    rows: Sequence[Mapping[str, float]], labels: Sequence[bool], names: Sequence[str]
+) -> tuple[dict[str, float], float]:
+    """Weights, of the signs they must have, and constant of a logistic regression.
+
+    Raises:
+        HarkenError: no right one, or no wrong one.
+    """
+    right = np.array(labels, dtype=bool)
+    say(f"{len(right)} spans, {right.sum()} of them right")
     if right.all() or not right.any():
-        raise ValueError(f"{right.sum()} of {len(right)} proposed spans are right: there is nothing to tell apart")
-    say(f"{len(right)} proposed spans, {right.sum()} of them right")
-    weights, constant = _logistic(np.array(rows), right)
-    values = dict(zip(_SIGNS, weights.tolist(), strict=True)) | {"constant": constant}
-    return EvidenceSettings(**{name: round(value, 2) for name, value in values.items()})
+        raise HarkenError("spans that are right", int(right.sum()), f"Of {len(right)} some must be: take more.")
+    weights, constant = _solved(np.array([[row[name] for name in names] for row in rows]), right, names)
+    return {name: round(weight, 2) for name, weight in zip(names, weights.tolist(), strict=True)}, round(constant, 2)
 
 
-def _logistic(values: NDArray[np.float64], right: NDArray[np.bool_]) -> tuple[NDArray[np.float64], float]:
+def _solved(
+    values: NDArray[np.float64], right: NDArray[np.bool_], names: Sequence[str]
+) -> tuple[NDArray[np.float64], float]:
     means, scales = values.mean(axis=0), values.std(axis=0).clip(min=1e-6)
     standard, signs = (values - means) / scales, np.where(right, 1.0, -1.0)
 
@@ -127,8 +165,8 @@ def _logistic(values: NDArray[np.float64], right: NDArray[np.bool_]) -> tuple[ND
         gradient = np.append(standard.T @ slopes + 2 * _PENALTY * parameters[:-1], slopes.sum())
         return float(np.logaddexp(0, -logits).mean() + _PENALTY * parameters[:-1] @ parameters[:-1]), gradient
 
-    bounds = [(0.0, None) if sign > 0 else (None, 0.0) for sign in _SIGNS.values()] + [(None, None)]
-    solved = minimize(loss, np.zeros(len(_SIGNS) + 1), jac=True, method="L-BFGS-B", bounds=bounds).x
+    bounds = [(0.0, None) if sign > 0 else (None, 0.0) for sign in map(_SIGNS.get, names)] + [(None, None)]
+    solved = minimize(loss, np.zeros(len(names) + 1), jac=True, method="L-BFGS-B", bounds=bounds).x
     weights = solved[:-1] / scales
     return weights, float(solved[-1] - weights @ means)
 
@@ -153,16 +191,16 @@ def errors(found: Sequence[Example], settings: BiasingSettings) -> dict[str, int
     return counts
 
 
-def threshold(found: Sequence[Example], evidence: EvidenceSettings) -> tuple[float, dict[float, dict[str, int]]]:
-    """The best one, and what each does."""
+def threshold(found: Sequence[Example], fitted: Mapping[str, Any]) -> tuple[float, dict[float, dict[str, int]]]:
+    """The best one, and what each does; `fitted`: the settings that are there."""
     by_threshold = {
-        float(least): errors(found, BiasingSettings(evidence=evidence, least_evidence=float(least)))
-        for least in _THRESHOLDS
+        float(least): errors(found, BiasingSettings(**fitted, least_evidence=float(least))) for least in _THRESHOLDS
     }
-    best = min(
-        by_threshold, key=lambda least: (sum(by_threshold[least][name] for name in ("errors", "not said")), -least)
-    )
-    return best, by_threshold
+
+    def cost(least: float) -> tuple[int, float]:
+        return by_threshold[least]["errors"] + by_threshold[least]["not said"], -least
+
+    return min(by_threshold, key=cost), by_threshold
 
 
 def table(by_threshold: dict[float, dict[str, int]], best: float) -> Table:
@@ -186,12 +224,19 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Fit, and print the settings as JSON in the last line."""
-    found = examples(parser().parse_args(arguments))
-    evidence = fit(found)
-    best, by_threshold = threshold(found, evidence)
+    try:
+        found = examples(parser().parse_args(arguments))
+        boundary = fit_boundary(found)
+        fitted: dict[str, Any] = {
+            "evidence": fit_evidence(found, boundary).model_dump(),
+            "boundary": boundary.model_dump(),
+        }
+    except HarkenError as error:
+        say(f"error: {error}")
+        return 2
+    best, by_threshold = threshold(found, fitted)
     Console(highlight=False, stderr=True).print(table(by_threshold, best))
-    fitted: dict[str, Any] = {"evidence": evidence.model_dump(), "least_evidence": best}
-    print(json.dumps(fitted))
+    print(json.dumps(fitted | {"least_evidence": best}))
     return 0
 
 

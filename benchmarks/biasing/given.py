@@ -188,7 +188,7 @@ def tables(figures: Mapping[str, Any]) -> list[Table]:
                 *(interval(facts[metric]) for metric in ("keyword_recall", "mer")),
                 f"{facts['cer']['value']:.3f}",
                 difference(facts["mer_difference"]),
-                str(facts["accepted"]),
+                str(facts.get("accepted", "–")),
             )
         found.append(table)
     table = Table("audio", "recordings", "terms inserted", title="False detections only")

@@ -210,11 +210,7 @@ def _with_terms(figures: Mapping[str, Any]) -> Table:
                 interval(found["mer"]),
                 f"{found['cer']['value']:.3f}",
                 difference(found["mer_difference"]),
-                *(
-                    ("–", "–")
-                    if system == UNBIASED or "guards" in system
-                    else (str(found["accepted"]), str(found["inserted"]))
-                ),
+                *(str(found.get(key, "–")) for key in ("accepted", "inserted")),
             )
     return table
 

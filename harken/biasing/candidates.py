@@ -58,7 +58,6 @@ class Candidate:
         mechanisms: that propose it.
         beside: units in it that were said outside the detection, each as far as the model is sure of it: they explain
             the sound beside the term, and would be lost.
-        left: share of the detection's time that the units leave to others.
     """
 
     detection: int
@@ -68,7 +67,6 @@ class Candidate:
     distance: float
     mechanisms: tuple[str, ...]
     beside: float = 0.0
-    left: float = 0.0
 
 
 def term_matcher(detections: Sequence[Detection]) -> KeywordMatcher:
@@ -200,7 +198,6 @@ def _candidate(
     first, last = span
     start, end = heard.units[first].start, heard.units[last - 1].end
     distance = sounds.distance(spoken_form(detection), heard.words(first, last))
-    left = 1.0 - _common(start, end, detection) / max(detection.end - detection.start, _SHORTEST)
     return Candidate(
         place,
         first,
@@ -209,7 +206,6 @@ def _candidate(
         distance,
         (mechanism,),
         sum(_beside(heard, unit, detection) for unit in range(first, last)),
-        left,
     )
 
 

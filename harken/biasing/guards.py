@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from harken.biasing.candidates import Candidate, Heard
-from harken.biasing.settings import BiasingSettings
+from harken.biasing.settings import BiasingSettings, BoundarySettings, EvidenceSettings
 from harken.detection import Detection
 
 ACCEPTED = "accepted"
@@ -28,15 +28,29 @@ WEAK = "time, sound and decoder together are too weak"
 _SPECIAL = re.compile(r"<\|.*?\|>")
 _SURE = 1e-4
 
+EVIDENCE = tuple(name for name in EvidenceSettings.model_fields if name != "constant")
+"""What the weights of the evidence are of."""
+BOUNDARY = tuple(BoundarySettings.model_fields)
+"""What those are of that tell the best span of a detection."""
+
 
 @dataclass(frozen=True)
 class Assessed:
-    """A candidate with the spelling that fits best, nats per token that the text gains by it, and the log-odds."""
+    """A candidate and what the guards find.
+
+    Attributes:
+        written: the spelling that fits best.
+        gain: nats per token that the text gains by it.
+        evidence: log-odds that it belongs there.
+        fit: what decides between the spans of one detection, the greatest is best.
+        reason: why it is refused, or `ACCEPTED`.
+    """
 
     candidate: Candidate
     written: str
     gain: float
     evidence: float
+    fit: float
     reason: str
 
     @property
@@ -89,9 +103,9 @@ def assess(
     # The first of equals: a term's own spelling stands before its others.
     written = max(gains, key=lambda spelling: gains[spelling])
     gain = gains[written]
-    evidence = settings.evidence.constant + sum(
-        getattr(settings.evidence, name) * value for name, value in measured(candidate, detection, gain).items()
-    )
+    found = measured(candidate, detection, gain)
+    evidence = settings.evidence.constant + sum(getattr(settings.evidence, name) * found[name] for name in EVIDENCE)
+    fit = sum(getattr(settings.boundary, name) * found[name] for name in BOUNDARY)
     if candidate.overlap < settings.least_overlap:
         reason = ELSEWHERE
     elif candidate.distance > settings.most_distance:
@@ -102,26 +116,25 @@ def assess(
         reason = WEAK
     else:
         reason = ACCEPTED
-    return Assessed(candidate, written, gain, evidence, reason)
+    return Assessed(candidate, written, gain, evidence, fit, reason)
 
 
 def measured(candidate: Candidate, detection: Detection, gain: float) -> dict[str, float]:
-    """What speaks for and against a candidate, by the name of its weight in `EvidenceSettings`."""
+    """What speaks for and against a candidate, by the names of `EVIDENCE`."""
     probability = min(max(detection.probability, _SURE), 1.0 - _SURE)
     return {
         "distance": candidate.distance,
         "gain": gain,
         "probability": math.log(probability / (1.0 - probability)),
         "beside": candidate.beside,
-        "left": candidate.left,
     }
 
 
 def choose(assessed: Iterable[Assessed], protected: Iterable[range]) -> list[Assessed]:
     """The accepted candidates that share no unit with each other or with what is protected, by place.
 
-    A detection is written once, on the span that has the most evidence. The detections whose best spans have the
-    greatest weight come first.
+    A detection is written once, on the span that fits best. The detections whose best spans have the greatest weight
+    come first.
     """
     taken = {unit for units in protected for unit in units}
     spans: dict[int, list[Assessed]] = {}
@@ -129,7 +142,7 @@ def choose(assessed: Iterable[Assessed], protected: Iterable[range]) -> list[Ass
         if one.accepted:
             spans.setdefault(one.candidate.detection, []).append(one)
     for own in spans.values():
-        own.sort(key=lambda one: (-one.evidence, one.candidate.first, one.candidate.last))
+        own.sort(key=lambda one: (-one.fit, one.candidate.first, one.candidate.last))
     chosen: list[Assessed] = []
     for _, own in sorted(spans.items(), key=lambda item: (-item[1][0].weight, item[0])):
         for one in own:

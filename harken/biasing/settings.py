@@ -21,7 +21,17 @@ class EvidenceSettings(Section):
     gain: FiniteFloat = Field(0.6, description="per nat and token that the text gains by the term, mostly below 0")
     probability: FiniteFloat = Field(0.5, description="per unit of the log-odds of the detection's own probability")
     beside: FiniteFloat = Field(-1.0, description="per word that was said beside the detection and would be lost")
-    left: FiniteFloat = Field(-1.0, description="per share of the detection's time that is left to other words")
+
+
+class BoundarySettings(Section):
+    """Log-odds, up to a constant, that a span is the best one for a detection: of all spans the best fitting is taken.
+
+    Fitted together with `EvidenceSettings`.
+    """
+
+    distance: FiniteFloat = Field(-2.0, description="per unit of phonetic distance")
+    gain: FiniteFloat = Field(0.4, description="per nat and token that the text gains")
+    beside: FiniteFloat = Field(-2.1, description="per word that was said beside the detection and would be lost")
 
 
 class BiasingSettings(Section):
@@ -47,6 +57,7 @@ class BiasingSettings(Section):
     least_gain: FiniteFloat = Field(-10.0, description="nats per token that a text may lose by the term")
     least_evidence: FiniteFloat = Field(-0.5, description="log-odds a term needs")
     evidence: EvidenceSettings = EvidenceSettings()
+    boundary: BoundarySettings = BoundarySettings()
 
     @property
     def mechanisms(self) -> tuple[str, ...]:
