@@ -139,7 +139,7 @@ def fit_weights(labelled: Sequence[Labelled], penalty: float) -> tuple[tuple[flo
         # For each utterance, not for each row: how many rows there are is nothing that was observed.
         total = losses[kept].sum() / len(labelled) + penalty * given[:-1].square().sum()
         total.backward()
-        return float(total), given.grad.numpy()  # type: ignore[union-attr]
+        return total.item(), given.grad.numpy()  # type: ignore[union-attr]
 
     bounds = [(0.0, None) if name in _RISING else (None, None) for name in FEATURES] + [(None, None)]
     found = minimize(loss, np.zeros(len(FEATURES) + 1), jac=True, method="L-BFGS-B", bounds=bounds).x

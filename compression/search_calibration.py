@@ -23,7 +23,10 @@ from harken.search_settings import CalibrationSettings
 
 # A cap must hold for the fullest of a glossary's partitions, and for larger glossaries.
 _CAP_SLACK = 2.0
-_CAPS = (16, 512)
+# Fewer would save no time.
+_SPAN_CAPS, _PATH_CAPS = (32, 512), (16, 512)
+# Of the known terms, so many times fewer make the smallest glossary that the probabilities must hold for.
+_THINNED = 4
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,9 @@ def calibrate(
     """The calibration of a model whose other parts are final.
 
     Every utterance counts twice: as it is, and held against the glossary without the terms that it says, as most
-    speech is. What the stages let through is decided by the terms that would be found if they let through everything.
+    speech is; and so in glossaries of three sizes: a quarter of the known terms, all of them, and the made-up ones as
+    well. What the stages let through is decided by the terms that would be found if they let through everything: the
+    thresholds by those in any size, the caps by those in the largest.
 
     Args:
         glossary: holds the terms that the utterances say; the more others, the rarer a hit by chance becomes.
@@ -58,39 +63,64 @@ def calibrate(
         HarkenError: no utterance says a term of the glossary.
     """
     frames = {utterance.name: kept for utterance, kept in utterances}
+    sizes = _sizes(glossary)
     labelled: list[Labelled] = []
     told: list[_Told] = []
-    with_terms: list[tuple[Labelled, int]] = []
+    with_terms: list[list[tuple[Labelled, int]]] = [[] for _ in sizes]
     for utterance, said, scores in scored_utterances(model, glossary, utterances):
-        found = _labelled(spotter, glossary, frames[utterance.name], said, scores, settings.candidates)
-        labelled += [found, _without(found, len(said))]
-        with_terms.append((found, len(said)))
+        heard = frames[utterance.name]
+        for size, of_size in zip(sizes, with_terms, strict=True):
+            found = _labelled(spotter, glossary, heard, said, scores, size, settings.candidates)
+            labelled += [found, _without(found, len(said))]
+            of_size.append((found, len(said)))
         told += [_told(glossary, one, scores) for one in said]
     for heard in background:
         scores = score_stages(model, glossary.enrolments, heard)
-        labelled.append(_labelled(spotter, glossary, heard, [], scores, settings.candidates))
+        labelled += [_labelled(spotter, glossary, heard, [], scores, size, settings.candidates) for size in sizes]
     weights, bias = fit_weights(labelled, settings.penalty)
-    opened = Calibration(weights, bias, -1.0, -math.inf, *(_CAPS[1],) * 2)
-    likely = np.concatenate([opened.probability(found.evidence)[:count] for found, count in with_terms])
+    opened = Calibration(weights, bias, -1.0, -math.inf, 1, 1)
+    likely = np.array(
+        [
+            np.concatenate([opened.probability(found.evidence)[:count] for found, count in of_size])
+            for of_size in with_terms
+        ]
+    )
     # Terms that nothing would find are none that a stage could lose.
-    found_at_all = [one for one, probability in zip(told, likely, strict=True) if probability >= settings.probability]
-    kept = found_at_all or told
+    anywhere = _selected(told, likely.max(axis=0) >= settings.probability)
+    largest = _selected(told, likely[-1] >= settings.probability)
     return Calibration(
         weights,
         bias,
-        recall_threshold([one.span for one in kept], settings.stage_recall),
-        recall_threshold([one.path for one in kept], settings.stage_recall),
-        _cap([one.span_place for one in kept], settings.stage_recall),
-        _cap([one.path_place for one in kept], settings.stage_recall),
+        recall_threshold([one.span for one in anywhere], settings.stage_recall),
+        recall_threshold([one.path for one in anywhere], settings.stage_recall),
+        _cap([one.span_place for one in largest], settings.stage_recall, _SPAN_CAPS),
+        _cap([one.path_place for one in largest], settings.stage_recall, _PATH_CAPS),
     )
 
 
+def _sizes(glossary: Glossary) -> list[Tensor]:
+    """Which enrolments (n,) are in glossaries of each size."""
+    every = torch.arange(len(glossary))
+    known = every < len(glossary.texts)
+    return [known & (every % _THINNED == 0), known, torch.ones_like(known)]
+
+
+def _selected(told: Sequence[_Told], chosen: NDArray[np.bool_]) -> list[_Told]:
+    return [one for one, is_chosen in zip(told, chosen, strict=True) if is_chosen] or list(told)
+
+
 def _labelled(
-    spotter: Spotter, glossary: Glossary, heard: Tensor, said: Sequence[SaidTerm], scores: StageScores, candidates: int
+    spotter: Spotter,
+    glossary: Glossary,
+    heard: Tensor,
+    said: Sequence[SaidTerm],
+    scores: StageScores,
+    size: Tensor,
+    candidates: int,
 ) -> Labelled:
     """The said terms, a row each by its best enrolment, then the others that are likeliest by the second stage."""
     own = torch.tensor([int(one.own[scores.path[one.own].argmax()]) for one in said], dtype=torch.int64)
-    rivals = scores.path.clone()
+    rivals = scores.path.masked_fill(~size, -math.inf)
     for one in said:
         rivals[one.own] = -math.inf
     rows = torch.cat([own, rivals.topk(min(candidates, int(rivals.isfinite().sum()))).indices])
@@ -125,7 +155,7 @@ def _told(glossary: Glossary, said: SaidTerm, scores: StageScores) -> _Told:
     )
 
 
-def _cap(places: Sequence[int], recall: float) -> int:
+def _cap(places: Sequence[int], recall: float, bounds: tuple[int, int]) -> int:
     """Terms of a partition that a stage must let through so that this share of said terms is among them."""
     least = -recall_threshold([-place for place in places], recall)
-    return int(min(max(math.ceil(_CAP_SLACK * least / PARTITIONS), _CAPS[0]), _CAPS[1]))
+    return int(min(max(math.ceil(_CAP_SLACK * least / PARTITIONS), bounds[0]), bounds[1]))
