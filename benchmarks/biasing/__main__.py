@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.biasing import given, searched
-from benchmarks.results import add_output_arguments, deliver, say
+from benchmarks.results import add_output_arguments, deliver, record, say
 from harken.errors import HarkenError
 
 PARTS = {"given": given, "searched": searched}
@@ -57,18 +57,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if unknown := set(wanted) - set(PARTS):
         say(f"error: {HarkenError('--parts', min(unknown), 'There are: ' + ', '.join(PARTS) + '.')}")
         return 2
-    figures, tables = {"targets": {}}, []
     try:
-        for name in wanted:
-            found = PARTS[name].measure(options)
-            tables += PARTS[name].tables(found)
-            figures["targets"] |= {f"{name}: {told}": facts for told, facts in found.pop("targets").items()}
-            figures[name] = found
+        parts = {name: PARTS[name].measure(options) for name in wanted}
     except HarkenError as error:
         say(f"error: {error}")
         return 2
-    deliver("biasing", figures, tables, options)
-    held = all(facts["holds"] for facts in figures["targets"].values())
+    tables = {name: PARTS[name].tables(found) for name, found in parts.items()}
+    targets = {f"{name}: {told}": facts for name, found in parts.items() for told, facts in found["targets"].items()}
+    shown = argparse.Namespace(**vars(options) | {"record": False})
+    whole = deliver("biasing", parts | {"targets": targets}, [table for own in tables.values() for table in own], shown)
+    if options.record:
+        # Each part has a place of its own, so that one can be measured without the other.
+        for name, found in parts.items():
+            record(f"biasing-{name}", whole | {"targets": found["targets"]}, tables[name])
+    held = all(facts["holds"] for facts in targets.values())
     return 0 if held or options.quick else 1
 
 
