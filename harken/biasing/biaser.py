@@ -172,7 +172,7 @@ class Biaser:
                 UnitTime(unit.character_start - lead, unit.character_end - lead, unit.start, unit.end)
                 for unit in alignment.units
             )
-            window.heard = Heard(text, tuple(units))
+            window.heard = Heard(text, tuple(units), alignment.probabilities)
 
     def _find(self, window: Proposals) -> None:
         """What is right already, and the spans of what may not be."""

@@ -62,7 +62,7 @@ def detections(speech) -> list[list[Detection]]:
         start = text.find(term) if term else 0
         units = [unit for unit in spoken.units if start <= unit.character_start < start + max(len(term), 3)]
         span = units[0].start, units[-1].end
-        true = [Detection(term, *span, 0.6, (term,))] if term else []
+        true = [Detection(term, *span, 0.98, (term,))] if term else []
         found.append([*true, Detection("neverfull", *span, 0.6, ("neverfull",))])
     return found
 
