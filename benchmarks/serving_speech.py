@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.biasing import speak
+from actors.tts.espeak import HELD_OUT_VOICES
+from benchmarks.biasing.utterances import speak
 from compression.glossary.glossary import open_glossary
 from harken.audio import SAMPLE_RATE, decode_audio, encode_flac
 from harken.errors import HarkenError
@@ -58,7 +59,7 @@ def record(sentences: Sequence[str], terms: Sequence[str]) -> list[Recording]:
         text for sentence, term in zip(sentences, terms, strict=True) for text in (sentence, f"{sentence}，{term}")
     ]
     said = [said for term in terms for said in ("", term)]
-    spoken = speak([{"id": f"{index:04d}", "text": text} for index, text in enumerate(texts)])
+    spoken = speak([{"id": f"{index:04d}", "text": text} for index, text in enumerate(texts)], HELD_OUT_VOICES)
     recordings = []
     for one, term in zip(spoken, said, strict=True):
         content = encode_flac(one.wave, SAMPLE_RATE)

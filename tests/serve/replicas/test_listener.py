@@ -77,7 +77,10 @@ def test_passages_with_and_without_a_draft_are_written_alike(listener, heard):
     drafts, together = listener.draft(passages), listener.write(passages)
     assert [draft.language for draft in drafts] == [written.language for written in together]
     assert not any(draft.proposals.detections for draft in drafts)
-    later = [replace(one, language=draft.language, draft=draft.proposals) for one, draft in zip(passages, drafts, strict=True)]
+    later = [
+        replace(one, language=draft.language, draft=draft.proposals)
+        for one, draft in zip(passages, drafts, strict=True)
+    ]
     expected = [written.transcript.text for written in together]
     assert texts(listener, later[0], passages[1], later[2]) == expected
     assert [decision.term for decision in together[0].transcript.decisions] == ["铂金包"]
