@@ -126,10 +126,8 @@ class Biaser:
         settings = self.settings
         shortlists = [guards.shortlist(found, settings) for found in detections]
         before = [tuple(prompt_tokens(self.whisper, (), settings, one.prompt)) for one in options]
-        rows = [DecodingRow(index, before[index], options=options[index]) for index in range(len(seconds))]
-        if drafts:
-            rows = []
-        unbiased = len(rows)
+        unbiased = 0 if drafts else len(seconds)
+        rows = [DecodingRow(index, before[index], options=options[index]) for index in range(unbiased)]
         helped: list[str] = []
         for index, (shortlist, _) in enumerate(shortlists):
             terms = tuple(detections[index][place] for place in shortlist)
