@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from actors.enroller import STORED, recordings_of
 from compression.glossary.entry import Entry, Spelling
@@ -58,10 +59,21 @@ class Splicer:
     def frames(self, index: int) -> torch.Tensor:
         """Kept frames, float32 (layers, frames, size), of a recording of a splice."""
         splice, voice = divmod(index, self.voices)
-        draw = generator("splice", self.seed, splice)
-        chosen = np.array([draw.choice(self.firsts) for _ in range(2)]) + voice
-        cuts = [draw.uniform(*_CUT) for _ in range(2)]
-        values, lengths = self.glossary.frames(chosen, unit=False)
+        chosen, cuts = self._parts(splice)
+        values, lengths = self.glossary.frames(chosen + voice, unit=False)
         first, second = (torch.from_numpy(value[:, :length]) for value, length in zip(values, lengths, strict=True))
         left, right = round(cuts[0] * first.shape[1]), round(cuts[1] * second.shape[1])
         return torch.cat([first[:, : max(1, left)], second[:, min(right, second.shape[1] - 1) :]], dim=1)
+
+    def spelling(self, splice: int) -> str:
+        """What a splice sounds like: the letters of the first term up to its cut, and the second's from its own."""
+        chosen, cuts = self._parts(splice)
+        first, second = (self.glossary.entry(int(self.glossary.entries[row])).term for row in chosen)
+        left, right = round(cuts[0] * len(first)), round(cuts[1] * len(second))
+        return first[: max(1, left)] + second[min(right, len(second) - 1) :]
+
+    def _parts(self, splice: int) -> tuple[NDArray[np.int64], list[float]]:
+        """The first recordings of both terms, and where they are cut, as shares."""
+        draw = generator("splice", self.seed, splice)
+        chosen = np.array([draw.choice(self.firsts) for _ in range(2)])
+        return chosen, [draw.uniform(*_CUT) for _ in range(2)]

@@ -75,7 +75,7 @@ def decode_audio(
 
 
 def decode_speech(
-    content: bytes,
+    content: bytes | bytearray,
     max_seconds: float = MAX_SECONDS,
     containers: Collection[str] | None = None,
     encodings: Collection[str] | None = None,

@@ -35,11 +35,12 @@ class Alignment:
     """The times of all units of a text.
 
     `confidence` is the mean probability that the model gives to the text's tokens, each after those before it: near 0
-    when the text is not what is said.
+    when the text is not what is said. `probabilities` are the same means of each unit's tokens.
     """
 
     units: tuple[UnitTime, ...]
     confidence: float
+    probabilities: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -213,9 +214,11 @@ def _align_batch(
         rows = [*(weights[piece.tokens].mean(axis=0) for piece in utterance.pieces), weights[-1]]
         starts = monotonic_path(np.stack(rows))
         probabilities = logits[index, predicting][:-1].float().softmax(dim=-1)
-        said = probabilities.gather(1, torch.tensor(utterance.tokens, device=logits.device)[:, None])
+        said = (
+            probabilities.gather(1, torch.tensor(utterance.tokens, device=logits.device)[:, None])[:, 0].cpu().numpy()
+        )
         units = _unit_times(utterance, starts * whisper.frame_seconds)
-        alignments.append(Alignment(units, float(said.mean())))
+        alignments.append(Alignment(units, float(said.mean()), _unit_probabilities(utterance, units, said)))
     return alignments
 
 
@@ -230,6 +233,18 @@ def _unit_times(utterance: _Utterance, starts: np.ndarray) -> tuple[UnitTime, ..
         said = [times[character] for character in range(first, last) if character in times]
         units.append(UnitTime(first, last, said[0][0], said[-1][1]))
     return tuple(units)
+
+
+def _unit_probabilities(utterance: _Utterance, units: Sequence[UnitTime], said: np.ndarray) -> tuple[float, ...]:
+    found = []
+    for unit in units:
+        own = [
+            said[piece.tokens]
+            for piece in utterance.pieces
+            if piece.start < unit.character_end and unit.character_start < piece.end
+        ]
+        found.append(float(np.concatenate(own).mean()))
+    return tuple(found)
 
 
 class CrossAttention:
@@ -279,15 +294,15 @@ class CrossAttention:
         """
         total: Any = 0.0
         most = max(frames)
-        for layer, head in self._heads:
-            module = self._modules[layer]
-            part = slice(head * module.head_dim, (head + 1) * module.head_dim)
-            queries = self._queries[layer][:, -1, part].float()
+        for layer, module in self._modules.items():
+            heads = [head for of_layer, head in self._heads if of_layer == layer]
+            # All heads of a layer at once: this runs at every token, and small steps are what it costs.
+            queries = self._queries[layer][:, -1].unflatten(-1, (-1, module.head_dim, 1))[:, heads].float()
             cached: Any = cache.cross_attention_cache.layers[layer]
-            keys = cached.keys[:, head, :most].float()
-            scores = torch.einsum("rd,rfd->rf", queries, keys) * module.scaling
+            keys = cached.keys[:, heads, :most].float()
+            scores = (keys @ queries)[..., 0] * module.scaling
             beyond = torch.arange(most, device=scores.device) >= torch.tensor(frames, device=scores.device)[:, None]
-            total = total + scores.masked_fill(beyond, -torch.inf).softmax(dim=-1)
+            total = total + scores.masked_fill(beyond[:, None], -torch.inf).softmax(dim=-1).sum(dim=1)
         mean: torch.Tensor = total / len(self._heads)
         return mean
 

@@ -35,7 +35,9 @@ class Hypothesis:
 
     `tokens` are the text's token ids without prompt and end. `average_logprob` is the mean log-probability of the
     tokens and of the end that were chosen (nan when none was). `truncated`: the token limit came before the end
-    of the text. `windows`: pieces that audio longer than the model's window was cut into.
+    of the text. `windows`: pieces that audio longer than the model's window was cut into. `logprobs` are those of the
+    tokens, and of the end if it came. `no_speech_probability` is that of ``<|nospeech|>`` in the place of all text
+    (Radford et al. 2022, section 2.3); nan where it was not asked for or the model has no such token.
     """
 
     text: str
@@ -43,6 +45,8 @@ class Hypothesis:
     average_logprob: float
     truncated: bool
     windows: int = 1
+    logprobs: tuple[float, ...] = ()
+    no_speech_probability: float = float("nan")
 
 
 class Whisper:
@@ -98,7 +102,7 @@ class Whisper:
 
     def plain_tokens(self, text: str) -> list[int]:
         """The tokens of a text that comes from elsewhere: none of them is a special one, whatever it says."""
-        special = self._special_tokens
+        special = self.special_tokens
         return [
             token for token in self.processor.tokenizer.encode(text, add_special_tokens=False) if token not in special
         ]
@@ -109,8 +113,16 @@ class Whisper:
         return list(config.suppress_tokens or ()), list(config.begin_suppress_tokens or ())
 
     @functools.cached_property
-    def _special_tokens(self) -> frozenset[int]:
+    def special_tokens(self) -> frozenset[int]:
+        """The tokens that are no text: marks, languages, tasks, times."""
         return frozenset(self.processor.tokenizer.get_added_vocab().values())
+
+    @functools.cached_property
+    def no_speech_token(self) -> int | None:
+        """The token that says that nobody speaks; None for a model without it."""
+        known = self.processor.tokenizer.get_added_vocab()
+        token: int | None = known.get("<|nospeech|>", known.get("<|nocaptions|>"))
+        return token
 
     @property
     def previous_token(self) -> int | None:
@@ -208,11 +220,20 @@ class Whisper:
             grouped[owner].append(heard[piece])
         return [_join(windows) for windows in grouped]
 
-    def hypothesis(self, tokens: Sequence[int], logprobs: Sequence[float], finished: bool) -> Hypothesis:
+    def hypothesis(
+        self, tokens: Sequence[int], logprobs: Sequence[float], finished: bool, no_speech: float = float("nan")
+    ) -> Hypothesis:
         """The hypothesis of tokens that were chosen, before the end, with their log-probabilities (and the end's)."""
         text = self.processor.tokenizer.decode(tokens, skip_special_tokens=True).strip()
         average = sum(logprobs) / len(logprobs) if logprobs else float("nan")
-        return Hypothesis(text, tuple(tokens), average, truncated=not finished)
+        return Hypothesis(
+            text,
+            tuple(tokens),
+            average,
+            truncated=not finished,
+            logprobs=tuple(logprobs),
+            no_speech_probability=no_speech,
+        )
 
 
 def load_whisper(
@@ -304,7 +325,8 @@ def _join(windows: list[Hypothesis]) -> Hypothesis:
     total = sum(window.average_logprob * count for window, count in zip(windows, chosen, strict=True) if count)
     truncated = any(window.truncated for window in windows)
     average = total / sum(chosen) if sum(chosen) else float("nan")
-    return Hypothesis(text, tokens, average, truncated, len(windows))
+    logprobs = tuple(logprob for window in windows for logprob in window.logprobs)
+    return Hypothesis(text, tokens, average, truncated, len(windows), logprobs)
 
 
 def _merge_adapter(network: Any, adapter: Path) -> Any:

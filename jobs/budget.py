@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -35,7 +36,7 @@ def open_allowance(cluster: ClusterSettings, limits: LlmLimits, workers: int, le
         return LocalAllowance(Budget.of(limits, spent))
     connect(cluster)
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-    budget = ray.remote(Budget).options(num_cpus=0, scheduling_strategy=here)
+    budget: Any = ray.remote(Budget).options(num_cpus=0, scheduling_strategy=here)
     # Waiting happens in the workers: the actor only answers, so that thousands of requests share it.
     return SharedAllowance(
         budget.remote(

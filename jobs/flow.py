@@ -181,7 +181,7 @@ def _fan_out(
     missing: Sequence[int], worker: tuple[Any, ...], pool: int, gpus_per_worker: float, python: Path | None
 ) -> Iterator[dict[str, Any]]:
     # One block per shard keeps Ray Data from coalescing the tiny descriptors into one task.
-    environment = {"runtime_env": {"py_executable": str(python)}} if python else {}
+    environment: dict[str, Any] = {"runtime_env": {"py_executable": str(python)}} if python else {}
     descriptors = ray.data.from_items([{"shard": shard} for shard in missing], override_num_blocks=len(missing))
     summaries = descriptors.map_batches(
         ShardWorker,

@@ -1,6 +1,7 @@
 """Make, change and search a glossary of up to millions of terms: ``python -m jobs.glossary COMMAND --config FILE``.
 
     build           the store of exactly the configuration's list of terms, and a report of what a curator should see
+    update          the same in a store that is there: speaks what is new, removes what is gone, keeps all else
     add TERMS       the terms of another list as well; other spellings of what is there are added to it
     remove TERMS    the terms of a list
     compact         rewrite what was added and removed since as one, and forget older versions
@@ -23,6 +24,7 @@ from harken.glossary_settings import GlossarySettings
 from harken.glossary_terms import read_glossary
 from jobs.cli import BAD_INPUT, run_job
 from jobs.flow import exclusive
+from jobs.glossary_enrolled import note_voices
 from jobs.glossary_entries import read_entries
 from jobs.glossary_inspection import inspect
 from jobs.glossary_preparation import prepare
@@ -30,9 +32,8 @@ from jobs.glossary_report import write_report
 from jobs.glossary_search import search
 from jobs.glossary_stages import GlossaryStages
 from jobs.glossary_store import build_store, fill, open_store
+from jobs.glossary_update import REPORT, update
 from jobs.progress import note
-
-REPORT = "report"
 
 
 def build(run: GlossarySettings) -> None:
@@ -70,6 +71,7 @@ def add(run: GlossarySettings, terms: str) -> None:
     recorded = prepare(stages)
     entries = list(read_entries(stages))
     enrolled = fill(store, [entry for _, entry in entries], recorded)
+    note_voices(run, store.folder, all_of_it=False)
     write_report(stages, f"{REPORT}-{Path(terms).stem}", entries, recorded, enrolled, store)
 
 
@@ -112,6 +114,7 @@ _LIST = {"terms": "the list, in any form that a glossary's list has"}
 _JSON = {"json": "print one JSON object"}
 COMMANDS = {
     "build": Command(build),
+    "update": Command(update),
     "add": Command(add, _LIST),
     "remove": Command(remove, _LIST),
     "compact": Command(compact),

@@ -106,7 +106,8 @@ def take_entries(stages: GlossaryStages) -> dict[str, Any]:
                 row | {"entry": index}
                 for index, draft in enumerate(drafts)
                 if index not in blocked
-                for row in _spoken(run, name, draft)
+                for row in recordings_of(run, name, draft)
+                if stages.enrolled is None or not stages.enrolled.has(draft, row)
             ]
             write_parquet(stage.directory / f"{SPOKEN}-{name}.parquet", rows, SPOKEN_SCHEMA, stages.rows_per_shard)
             spoken[name] = len(rows)
@@ -150,7 +151,12 @@ def _entry_rows(drafts: Sequence[EntryDraft], findings: Findings) -> list[Row]:
     ]
 
 
-def _spoken(run: GlossarySettings, name: str, draft: EntryDraft) -> list[Row]:
+def draft_of(row: Row, entry: Entry) -> EntryDraft:
+    """The draft that a row of `read_entries` was made of."""
+    return EntryDraft(entry, row["reading"], row["language"], tuple(row["audio"]))
+
+
+def recordings_of(run: GlossarySettings, name: str, draft: EntryDraft) -> list[Row]:
     """The recordings of an entry that an engine makes, or the user's own."""
     if name == RECORDINGS:
         return draft.to_read()

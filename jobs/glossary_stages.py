@@ -15,6 +15,7 @@ import math
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from compression.search_model import read_fingerprint
 from harken.digests import file_digest, manifest_digest, model_digest
@@ -24,6 +25,9 @@ from harken.records import fingerprint
 from harken.sources import RowGroups
 from harken.stages import Stage
 from jobs.keyword_sets import speech_content
+
+if TYPE_CHECKING:
+    from jobs.glossary_enrolled import Enrolled
 
 # Raised by one when a stage's code changes what its rows hold, so that old outputs are not mistaken for new ones.
 REVISIONS = {"terms": 1, "readings": 1, "entries": 1, "speech": 1, "enrolments": 1, "store": 1}
@@ -37,13 +41,14 @@ class GlossaryStages:
 
     Args:
         path: of the list; None: the configuration's.
+        enrolled: recordings that need not be made again.
 
     Raises:
         HarkenError: later, a file that is missing or broken.
     """
 
-    def __init__(self, run: GlossarySettings, path: Path | None = None) -> None:
-        self.run, self.path = run, path or run.terms.path
+    def __init__(self, run: GlossarySettings, path: Path | None = None, enrolled: "Enrolled | None" = None) -> None:
+        self.run, self.path, self.enrolled = run, path or run.terms.path, enrolled
 
     @cached_property
     def list(self) -> GlossaryList:
@@ -74,7 +79,8 @@ class GlossaryStages:
         rules = settings.model_dump(mode="json", exclude={"common_words", "allowed", "listed"})
         engines = {name: (engine.languages, engine.recordings) for name, engine in self.run.engines.items()}
         stage, _ = self.readings
-        return self._stage("entries", 0, stage.fingerprint, rules, lists, engines, self.run.run.seed)
+        had = [self.enrolled.fingerprint] if self.enrolled else []
+        return self._stage("entries", 0, stage.fingerprint, rules, lists, engines, self.run.run.seed, *had)
 
     def speech(self) -> dict[str, tuple[Stage, RowGroups]]:
         """By engine, and of the user's recordings, the stages that have any rows; rows: `jobs.glossary_entries`."""

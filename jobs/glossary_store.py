@@ -19,6 +19,7 @@ from compression.storage import load_spotter
 from harken.errors import HarkenError
 from harken.glossary_settings import GlossarySettings
 from harken.records import OK
+from jobs.glossary_enrolled import note_voices
 from jobs.glossary_preparation import Recorded, description
 
 _ENTRIES_AT_ONCE = 2**14
@@ -41,6 +42,7 @@ def build_store(
     building = folder.with_name(f"{folder.name}.building")
     shutil.rmtree(building, ignore_errors=True)
     enrolled = fill(create_store(run, building), entries, recorded)
+    note_voices(run, building, all_of_it=True)
     previous = folder.with_name(f"{folder.name}.previous")
     shutil.rmtree(previous, ignore_errors=True)
     if folder.exists():
@@ -96,7 +98,7 @@ def add_recordings(
     identities = np.array([entry.id for entry in entries], dtype=np.uint64)
     enrolled = np.zeros(len(entries), dtype=bool)
     nothing = pack_enrolments([], described)
-    for owners, voices, columns in _parts(recorded, len(entries)):
+    for owners, voices, columns in enrolment_batches(recorded, len(entries)):
         enrolled[owners] = True
         batch = pa.RecordBatch.from_arrays(
             [pa.array(identities[owners]), voices, *columns], schema=enrolment_schema(described)
@@ -110,7 +112,9 @@ def add_recordings(
     return enrolled
 
 
-def _parts(recorded: Sequence[Recorded], entries: int) -> Iterator[tuple[NDArray[np.int64], pa.Array, list[pa.Array]]]:
+def enrolment_batches(
+    recorded: Sequence[Recorded], entries: int
+) -> Iterator[tuple[NDArray[np.int64], pa.Array, list[pa.Array]]]:
     """Of each part that holds recordings of the first `entries`: whose, by which voice, the columns that are stored."""
     from actors.enroller import STORED
 

@@ -98,8 +98,8 @@ class ComputedFrames:
     def _encoded(self) -> EncodedFrames:
         if self._frames is None:
             whisper = load_whisper(self.model, self.run.resources.device)
-            audio = (_audio(files) for files in (self.keyword_files, self.utterance_files))
-            self._frames = EncodedFrames(whisper, *audio, self.layers, self.run.enrolment)
+            keywords, utterances = _audio(self.keyword_files), _audio(self.utterance_files)
+            self._frames = EncodedFrames(whisper, keywords, utterances, self.layers, self.run.enrolment)
         return self._frames
 
     def __getstate__(self) -> dict[str, Any]:
@@ -152,7 +152,7 @@ def _speech_files(speech: Stage, max_seconds: float = math.inf) -> dict[str, Pat
 
 
 def _audio(files: Mapping[str, Path]) -> dict[str, bytes]:
-    found = {}
+    found: dict[str, bytes] = {}
     for part in dict.fromkeys(files.values()):
         found |= {row["id"]: row["audio"] for row in read_parquet(part, ["id", "audio"]) if row["id"] in files}
     return found

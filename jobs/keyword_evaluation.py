@@ -66,7 +66,8 @@ def _variant(
     tests: Mapping[str, SetData],
     judged: Mapping[str, Any],
 ) -> dict[str, Any]:
-    if spotter.threshold is None:
+    threshold = spotter.threshold
+    if threshold is None:
         raise HarkenError("spotter", str(trained.folder), "It has no threshold: train it with validation pairs.")
     precision: Precision = run.precision.get(variant, "float32")
     trained_layers, spotter = spotter.settings.layers, spotter.narrowed()
@@ -76,7 +77,7 @@ def _variant(
         scores = score_pairs(spotter, data.frames(spotter.settings.layers), pairs, precision)
         seconds, scored = seconds + scores.scoring_seconds, scored + len(pairs)
         stored.append(scores.bytes_per_keyword)
-        sets[name] = _judged(run, spotter.threshold, scores.logits, pairs, terms, data)
+        sets[name] = _judged(run, threshold, scores.logits, pairs, terms, data)
         f1 = sets[name]["rates"]["f1"]
         note(f"{variant} on {name}: F1 {f1['value']:.3f} [{f1['low']:.3f}, {f1['high']:.3f}]")
     layers = spotter.selected_layers()

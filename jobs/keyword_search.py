@@ -192,9 +192,9 @@ def _recall(
         for _, said, scores in scored_utterances(model, glossary, utterances):
             for one in said:
                 for stage in STAGES:
-                    found = ranks(getattr(scores, stage), one, sizes)
-                    places[None, stage].append(found)
-                    places[length_group(one.text), stage].append(found)
+                    place = ranks(getattr(scores, stage), one, sizes)
+                    places[None, stage].append(place)
+                    places[length_group(one.text), stage].append(place)
         for (length, stage), found in sorted(places.items(), key=lambda item: (item[0][0] or "", item[0][1])):
             for size, of_size in zip(sizes, np.array(found).T, strict=True):
                 recall = {str(count): float((of_size <= count).mean()) for count in SHORTLISTS}

@@ -62,10 +62,10 @@ def measure(faults: Mapping[str, str], before: Mapping[str, Row], after: Mapping
     for fault in FAULTS:
         names = [name for name in judged if faults[name] == fault]
         right = sum(name in set(caught) for name in names)
-        by_fault.append(PlantedFault(fault, len(names), right, wilson(right, len(names))))
+        by_fault.append(PlantedFault(fault, len(names), right, _share(right, len(names))))
     return JudgeCheck(
-        precision=wilson(len(caught), len(caught) + false_alarms),
-        recall=wilson(len(caught), len(judged)),
+        precision=_share(len(caught), len(caught) + false_alarms),
+        recall=_share(len(caught), len(judged)),
         false_alarms=false_alarms,
         faults=by_fault,
     )
@@ -93,3 +93,8 @@ def _summary(found: JudgeCheck) -> dict[str, Any]:
 def _told(interval: Mapping[str, float | None]) -> str:
     value, low, high = (interval[part] for part in ("value", "low", "high"))
     return "n/a" if value is None or low is None or high is None else f"{value:.3f} [{low:.3f}, {high:.3f}]"
+
+
+def _share(count: int, total: int) -> dict[str, float | None]:
+    found = wilson(count, total)
+    return {"value": found["value"], "low": found["low"], "high": found["high"]}

@@ -50,9 +50,10 @@ def fit(
         loop,
         train_loop_config={"task": task},
         torch_config=TorchConfig(backend="nccl" if use_gpu else "gloo"),
-        scaling_config=ScalingConfig(num_workers=workers, use_gpu=use_gpu),
+        # Ray's types know neither a pair of workers nor, of its older module, the logs.
+        scaling_config=ScalingConfig(num_workers=workers, use_gpu=use_gpu),  # type: ignore[arg-type]
         # The same name in the same place is what makes Ray Train resume.
-        run_config=RunConfig(
+        run_config=RunConfig(  # type: ignore[call-arg]
             name="train",
             storage_path=str(folder),
             failure_config=FailureConfig(max_failures=MAX_FAILURES),

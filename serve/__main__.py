@@ -5,7 +5,10 @@ how far that is; then it prints a line to try.
 """
 
 import argparse
+import contextlib
+import io
 import json
+import logging
 import os
 import secrets
 import signal
@@ -26,12 +29,16 @@ from compression.storage import SETTINGS_FILE
 from harken.config import load_config
 from harken.errors import HarkenError
 from harken.model_folder import locate_model
+from serve.console import LogFollower
 from serve.graph import APPLICATION, build
 from serve.graph_settings import GraphSettings
+from serve.logs import ray_logging
 
 # Logical ones, by which Ray counts replicas and not cores: on a small machine all of them share what there is.
 _CPUS_BESIDE_REPLICAS = 4
 _BAD_INPUT = 2
+_PERCENT_BETWEEN_LINES = 10
+LOG = "service.log"
 _LAYOUTS = {".csv": "text/csv", ".tsv": "text/tab-separated-values", ".jsonl": "application/jsonl"}
 
 
@@ -45,18 +52,20 @@ def start(settings: GraphSettings) -> str:
     listen = settings.service.listen
     if not ray.is_initialized():
         _connect(settings)
+    quiet = ray_logging(settings.logs)
+    logging.getLogger("ray.serve").setLevel(str(quiet["log_level"]))
     serve.start(
         http_options={
             "host": listen.host,
             "port": listen.port,
             "request_timeout_s": settings.service.request_seconds + settings.service.limits.upload_seconds,
-        }
+        },
+        logging_config=quiet,
     )
     try:
-        serve.run(build(settings), name=APPLICATION, route_prefix="/")
+        serve.run(build(settings), name=APPLICATION, route_prefix="/", logging_config=quiet)
     except RuntimeError as failure:
-        remedy = "A part did not start: Ray's log above has the cause."
-        raise HarkenError("service", str(failure).splitlines()[0], remedy) from failure
+        raise HarkenError("service", str(failure).splitlines()[0], _why_not()) from failure
     return f"http://{listen.host}:{listen.port}"
 
 
@@ -85,9 +94,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides")
     parser.add_argument("--terms", type=Path, help="make a glossary of this list on the first start")
     parser.add_argument("--name", help="of that glossary (default: the list's folder)")
+    parser.add_argument("--verbose", action="store_true", help="show everything that Ray and the service's parts say")
     options = parser.parse_args(arguments)
+    follower: LogFollower | None = None
     try:
         settings = load_config(options.config, options.overrides, GraphSettings)
+        settings = _logging(settings, options.verbose)
+        if settings.logs.file is not None:
+            follower = LogFollower(settings.logs.file)
         address = start(settings)
         print(f"Harken listens on {address} (API: {address}/docs, page: {address}/)", flush=True)
         glossary = None
@@ -96,6 +110,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             glossary = make_glossary(address, name, options.terms, settings.builds.seconds)
         print(_example(address, glossary), flush=True)
         _until_ended()
+        print("ending: requests in progress are finished first", flush=True)
     except HarkenError as failure:
         print(f"error: {failure}", file=sys.stderr)
         return _BAD_INPUT
@@ -103,9 +118,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
         pass
     finally:
         if ray.is_initialized():
-            serve.shutdown()
-            ray.shutdown()
+            _end(verbose=options.verbose)
+        if follower is not None:
+            follower.stop()
     return 0
+
+
+def _logging(settings: GraphSettings, verbose: bool) -> GraphSettings:
+    """The settings with a log file to follow; verbose: with what all processes say as Ray forwards it instead."""
+    if verbose:
+        told: dict[str, object] = {"level": "debug"}
+    else:
+        told = {"file": (settings.logs.file or settings.service.data / LOG).absolute()}
+    return settings.model_copy(update={"logs": settings.logs.model_copy(update=told)})
+
+
+def _end(verbose: bool) -> None:
+    # Ray tells there that its own controller, which has ended itself, has ended.
+    with contextlib.nullcontext() if verbose else contextlib.redirect_stderr(io.StringIO()):
+        serve.shutdown()
+        ray.shutdown()
+
+
+def _why_not() -> str:
+    """What Serve knows of the parts that did not start."""
+    found = serve.status().applications.get(APPLICATION)
+    told = [] if found is None else [part.message for part in found.deployments.values() if part.status != "HEALTHY"]
+    lines = [line.strip() for message in told for line in message.splitlines() if "Error" in line]
+    return lines[-1] if lines else "A part did not start: --verbose shows what it says."
 
 
 def _check_models(settings: GraphSettings) -> None:
@@ -122,22 +162,26 @@ def _check_models(settings: GraphSettings) -> None:
 
 
 def _connect(settings: GraphSettings) -> None:
+    verbose = settings.logs.file is None
+    shown: dict[str, Any] = {"log_to_driver": verbose, "logging_level": "info" if verbose else "warning"}
     address = os.environ.get("RAY_ADDRESS")
     if address:
-        ray.init(address=address, log_to_driver=True)
+        ray.init(address=address, **shown)
         return
     # As jobs.cluster: a token of our own keeps Ray's out of the user's ~/.ray.
     if "RAY_AUTH_TOKEN_PATH" not in os.environ:
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+        # It warns of every token, those that are meant too.
+        logging.getLogger("ray._private.authentication.authentication_token_setup").setLevel(logging.ERROR)
     replicas = (settings.ingress, settings.transcriber.replicas)
     needed = sum(one.most * one.cpus for one in replicas) + settings.builds.cpus
     needed += settings.glossary.shards * settings.glossary.replicas.most * settings.glossary.replicas.cpus
-    ray.init(address="local", num_cpus=int(needed) + _CPUS_BESIDE_REPLICAS, include_dashboard=False)
+    ray.init(address="local", num_cpus=int(needed) + _CPUS_BESIDE_REPLICAS, include_dashboard=False, **shown)
 
 
 def _wait(address: str, patience: float) -> None:
     """Show how far the newest build is until the glossary can be used."""
-    ends, told = time.monotonic() + patience, -1
+    ends, told = time.monotonic() + patience, -_PERCENT_BETWEEN_LINES
     while time.monotonic() < ends:
         builds = _call(f"{address}/builds?limit=1000")["data"]
         newest = builds[-1]
@@ -147,7 +191,7 @@ def _wait(address: str, patience: float) -> None:
         if newest["status"] == "failed":
             raise HarkenError("glossary build", newest["id"], f"It failed: {newest['failure_reason']}")
         percent = int(100 * newest["progress"])
-        if percent > told:
+        if percent >= told + _PERCENT_BETWEEN_LINES:
             told = percent
             print(f"glossary: {newest['status']}, {percent} %", flush=True)
         time.sleep(0.5)

@@ -42,8 +42,8 @@ def form(model: type[Model]) -> Callable[[Request], Awaitable[Upload]]:
     """A dependency that reads a multipart form: the bytes of its one `file` and its other fields as `model`.
 
     Raises:
-        ServiceError: 415 other content, 400 broken, an unknown field (with the nearest known one) or no file, 422 a
-            value that the model refuses.
+        ServiceError: 415 other content, 400 broken, an unknown field (with the nearest known one), no file, or a value
+            that the model refuses: the status that OpenAI's API gives.
     """
 
     async def read(request: Request) -> Upload:
@@ -66,7 +66,7 @@ def form(model: type[Model]) -> Callable[[Request], Awaitable[Upload]]:
                     raise invalid(name, f"{name}: it stands twice in the form.", status=400)
                 else:
                     values[name] = value
-            checked = _checked(model, values)
+            checked = _checked(model, values, refused=400)
             if upload is None:
                 message = "file: it is missing; send the audio as multipart form data."
                 raise invalid("file", message, "missing_required_parameter", 400)
@@ -119,7 +119,7 @@ def describes(model: type[BaseModel], file: str | None = None) -> dict[str, Any]
     return {"requestBody": {"required": True, "content": {_MULTIPART: {"schema": schema}}}}
 
 
-def _checked(model: type[Model], values: dict[str, Any]) -> Model:
+def _checked(model: type[Model], values: dict[str, Any], refused: int = 422) -> Model:
     for name in values:
         if name not in model.model_fields:
             near = difflib.get_close_matches(name, model.model_fields, n=1)
@@ -132,4 +132,4 @@ def _checked(model: type[Model], values: dict[str, Any]) -> Model:
         param = str(problem["loc"][0]) if problem["loc"] else None
         if problem["type"] == "missing":
             raise invalid(param, f"{param}: it is missing.", "missing_required_parameter", 400) from None
-        raise invalid(param, f"{explain(failure)}.") from None
+        raise invalid(param, f"{explain(failure)}.", status=refused) from None

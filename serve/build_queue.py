@@ -187,7 +187,7 @@ def _of(build: Build, owner: str) -> Update:
     return update(builds).where(builds.c.id == build.id, builds.c.status == "building", builds.c.owner == owner)
 
 
-def _build(row: Mapping[str, Any]) -> Build:
+def _build(row: Mapping[Any, Any]) -> Build:
     return Build(
         id=row["id"],
         glossary_id=row["glossary_id"],

@@ -4,6 +4,7 @@ import logging
 import shutil
 import threading
 from collections.abc import Callable
+from time import monotonic
 
 from prometheus_client import Counter
 
@@ -74,6 +75,7 @@ class BuildWorker:
                 self._stopping.wait(_POLL_SECONDS)
 
     def _do(self, build: Build, owner: str) -> None:
+        began = monotonic()
         order = self._queue.order(build)
         unwanted = threading.Event()
         failures: list[BaseException] = []
@@ -103,22 +105,31 @@ class BuildWorker:
                 break
             if not self._queue.tell(build, owner):
                 unwanted.set()
-        self._end(build, owner, order, failures[0] if failures else None, building.is_alive())
+        self._end(build, owner, order, failures[0] if failures else None, building.is_alive(), began)
 
     def _end(
-        self, build: Build, owner: str, order: BuildOrder, failure: BaseException | None, unfinished: bool
+        self,
+        build: Build,
+        owner: str,
+        order: BuildOrder,
+        failure: BaseException | None,
+        unfinished: bool,
+        began: float,
     ) -> None:
         if unfinished or isinstance(failure, BuildCancelledError):
             # Without effect where the build is no longer ours.
             self._queue.give_back(build, owner)
             return
         if failure is None and self._queue.finish(build, owner):
-            _LOG.info("build %s: version %d of glossary %s is ready", build.id, build.version, build.glossary_id)
+            told = build.glossary_id, build.version, order.count, monotonic() - began
+            _LOG.info("glossary %s: version %d of %d terms built in %.1f s", *told)
             self._ended.labels("ready").inc()
             self._queue.discard_old(build.glossary_id)
             return
         if failure is not None:
-            _LOG.error("build %s failed", build.id, exc_info=failure)
+            # What the list is to blame for needs no traceback.
+            ours = None if isinstance(failure, HarkenError) else failure
+            _LOG.error("glossary %s: build %s failed: %s", build.glossary_id, build.id, failure, exc_info=ours)
             self._ended.labels("failed").inc()
             self._queue.finish(build, owner, _reason(failure, build, order))
         shutil.rmtree(order.folder, ignore_errors=True)

@@ -29,7 +29,7 @@ def check_container(content: bytes) -> Container:
         raise ServiceError(400, "invalid_audio", "file: it is empty (0 bytes).", "file")
     found = sniff(content)
     if found in ACCEPTED:
-        return found  # type: ignore[return-value]
+        return found
     message = f"file: it is {found or 'no audio'}; send WAV, FLAC, MP3 or Ogg (Opus, Vorbis, FLAC)."
     raise ServiceError(415, "unsupported_audio", message, "file")
 

@@ -1,7 +1,8 @@
 """The process that decodes the files of strangers: started once with its libraries, then forked for every file.
 
-A fork costs a millisecond where a new interpreter costs half a second, and a file that takes over its process finds
-neither another client's audio nor a way to stay: the fork has hard limits and ends with its file.
+A file that takes over its process finds neither another client's audio nor a way to stay: the fork has hard limits and
+ends with its file. It is made before its file comes, so that nobody waits for the copies of memory that a fork costs
+once it begins to work.
 
 Protocol, with one connection for each file (all numbers little-endian): the child tells its process id (4 bytes),
 takes the content's length (8 bytes) and content, and answers with a status (1 byte), a length (8 bytes) and so many
@@ -9,6 +10,7 @@ bytes: float32 samples at 16 kHz of status OK, else a message.
 """
 
 import array
+import gc
 import json
 import os
 import resource
@@ -18,7 +20,9 @@ import struct
 import sys
 from typing import Any
 
-from harken.audio import AudioTooLongError, decode_speech
+import numpy as np
+
+from harken.audio import AudioTooLongError, decode_speech, encode_flac
 from harken.errors import HarkenError
 from serve.containers import LIBSNDFILE_CONTAINERS, LIBSNDFILE_ENCODINGS
 
@@ -27,37 +31,70 @@ PROCESS_ID = struct.Struct("<I")
 LENGTH = struct.Struct("<Q")
 ANSWER = struct.Struct("<BQ")
 _MOST_FILES = 32
+# Of most files; not ours, so that they are resampled.
+_OTHER_RATE = 44_100
 
 
 def main() -> None:
-    """Fork for every connection that comes over the control socket, until its other end closes."""
+    """Hand every connection that comes over the control socket to a fork of its own, until the other end closes."""
     control = socket.socket(fileno=int(sys.argv[1]))
     limits: dict[str, Any] = json.loads(sys.argv[2])
     # The kernel takes away what has ended.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    _warm_up()
+    # What is there by now stays: to look for garbage in it would copy it into every fork.
+    gc.freeze()
+    spare = _fork(control, limits)
     while True:
         message, descriptors, _, _ = socket.recv_fds(control, 1, 1)
         if not message:
             return
         for descriptor in array.array("i", descriptors):
-            if os.fork() == 0:
-                control.close()
-                _work(socket.socket(fileno=descriptor), limits)
+            try:
+                socket.send_fds(spare, [b"\0"], [descriptor])
+            except OSError:
+                # Somebody ended it while it waited.
+                spare.close()
+                spare = _fork(control, limits)
+                socket.send_fds(spare, [b"\0"], [descriptor])
             os.close(descriptor)
+            spare.close()
+            spare = _fork(control, limits)
+
+
+def _fork(control: socket.socket, limits: dict[str, Any]) -> socket.socket:
+    """Where a new process waits to be given its connection; it ends when this end closes before that."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+    if os.fork() == 0:
+        try:
+            control.close()
+            ours.close()
+            _warm_up()
+            _confine(limits)
+            message, descriptors, _, _ = socket.recv_fds(theirs, 1, 1)
+            theirs.close()
+            if message:
+                _work(socket.socket(fileno=descriptors[0]), limits)
+        finally:
+            # Without the interpreter's farewell, which would run what the parent has registered.
+            os._exit(0)
+    theirs.close()
+    return ours
+
+
+def _warm_up() -> None:
+    """Load what decoding needs; in a fork, copy the memory that it writes to."""
+    second = encode_flac(np.zeros(_OTHER_RATE, np.float32), _OTHER_RATE)
+    decode_speech(second, 1.0, LIBSNDFILE_CONTAINERS, LIBSNDFILE_ENCODINGS)
 
 
 def _work(connection: socket.socket, limits: dict[str, Any]) -> None:
-    """Decode one file and end this process."""
-    try:
-        _confine(limits)
-        connection.sendall(PROCESS_ID.pack(os.getpid()))
-        (length,) = LENGTH.unpack(_receive(connection, LENGTH.size))
-        status, answer = _decode(_receive(connection, length), limits["audio_seconds"])
-        connection.sendall(ANSWER.pack(status, len(answer)))
-        connection.sendall(answer)
-    finally:
-        # Without the interpreter's farewell, which would run what the parent has registered.
-        os._exit(0)
+    """Decode one file."""
+    connection.sendall(PROCESS_ID.pack(os.getpid()))
+    (length,) = LENGTH.unpack(_receive(connection, LENGTH.size))
+    status, answer = _decode(_receive(connection, length), limits["audio_seconds"])
+    connection.sendall(ANSWER.pack(status, len(answer)))
+    connection.sendall(answer)
 
 
 def _confine(limits: dict[str, Any]) -> None:
@@ -82,7 +119,7 @@ def _decode(content: bytearray, seconds: float) -> tuple[int, bytes | memoryview
         return REFUSED, failure.remedy.encode()
     except MemoryError:
         return TOO_LARGE, b"It takes more memory to decode than is allowed."
-    return OK, memoryview(wave).cast("B")
+    return OK, wave.data.cast("B")
 
 
 def _receive(connection: socket.socket, length: int) -> bytearray:

@@ -85,7 +85,7 @@ class Gateway:
         }
         if (audio := scope["state"].get("audio_seconds")) is not None:
             line["audio_seconds"] = round(audio, 3)
-        _ACCESS.info(json.dumps(line))
+        _ACCESS.info(json.dumps(line), extra={"fields": line})
 
 
 class _Request:

@@ -1,8 +1,8 @@
 """Makes the versions of glossaries that the service is asked for, by runs of `jobs.glossary` in Ray tasks.
 
-A version begins as links to the files of the one before, which never change, and takes only what the list lost and
-gained since. A run ends with the ingress replica that waits for it; the build stays in the database, and whoever takes
-it up runs the same again, which goes on from the stages that are complete.
+A version begins as links to the files of the one before, which never change; then only terms that it lacks are spoken
+and enrolled (`jobs.glossary_update`). A run ends with the ingress replica that waits for it; the build stays in the
+database, and whoever takes it up runs the same again, which goes on from the stages that are complete.
 """
 
 import json
@@ -11,9 +11,10 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from time import monotonic
+from typing import Any
 
 import ray
 from ray.exceptions import RayError, RayTaskError
@@ -31,10 +32,9 @@ _BEAT_SECONDS = 1.0
 _SHARDS_DONE = re.compile(r"(?P<stage>[\w-]+?)(-[0-9a-f]+)?: (?P<done>\d+)/(?P<total>\d+) shards")
 # Shares of a run's time: how far it is when a stage begins, and when it has ended.
 _STAGES = {"readings": (0.02, 0.1), "speech": (0.1, 0.4), "enrolments": (0.4, 0.95)}
-# A version that was made of more pieces is rewritten as one.
+# A version of more pieces, or with a greater share of entries that are no longer there, is rewritten as one.
 _MOST_SEGMENTS = 8
-# From this share of changed terms on it is no dearer to begin anew.
-_MOST_CHANGED = 0.5
+_MOST_REMOVED = 0.3
 
 
 class GlossaryBuilder:
@@ -51,57 +51,48 @@ class GlossaryBuilder:
         """See `serve.builder.Builder.build`."""
         work = order.folder.parent / "work"
         work.mkdir(parents=True, exist_ok=True)
-        listed = work / f"{order.folder.name}.jsonl"
+        # Of one name in all versions: the store notes which list a spelling is of.
+        listed, config = work / "terms.jsonl", work / "glossary.yaml"
         _write_lines(listed, map(_line, order.terms))
-        config = work / f"{order.folder.name}.yaml"
         config.write_text(dump_yaml(build_recipe(self._settings, order.folder, listed)), encoding="utf-8")
-        if not self._changed(order, listed, config, progress):
+        if not self._updated(order, config, progress):
             shutil.rmtree(order.folder, ignore_errors=True)
-            self._command(["build"], config, progress)
-        for older in work.glob("version-*.jsonl"):
-            if older.name < listed.name and (order.previous is None or older.stem != order.previous.name):
-                older.unlink()
+            self._command("build", config, progress)
+        # The store has all that the next version needs.
+        shutil.rmtree(work / "run", ignore_errors=True)
 
-    def _changed(self, order: BuildOrder, listed: Path, config: Path, progress: Callable[[float], None]) -> bool:
-        """Make the version of the one before; False where that is not possible or not worth it."""
-        before = listed.with_name(f"{order.previous.name}.jsonl") if order.previous else None
-        if order.previous is None or before is None or not before.is_file() or not order.previous.is_dir():
-            return False
-        old, new = _read_lines(before), _read_lines(listed)
-        gone = [old[term] for term in old if old[term] != new.get(term)]
-        come = [new[term] for term in new if new[term] != old.get(term)]
-        if len(gone) + len(come) > _MOST_CHANGED * len(new):
+    def _updated(self, order: BuildOrder, config: Path, progress: Callable[[float], None]) -> bool:
+        """Make the version of the one before; False where that is not possible."""
+        if order.previous is None or not order.previous.is_dir():
             return False
         try:
             _link(order.previous, order.folder)
-            for command, lines in (("remove", gone), ("add", come)):
-                if lines:
-                    part = listed.with_name(f"{order.folder.name}-{command}.jsonl")
-                    _write_lines(part, lines)
-                    self._command([command, str(part)], config, progress)
-                    part.unlink()
-            if len(read_manifest(order.folder).segments) > _MOST_SEGMENTS:
-                self._command(["compact"], config, progress)
+            self._command("update", config, progress)
+            segments = read_manifest(order.folder).segments
+            entries = sum(segment.entries for segment in segments)
+            removed = sum(segment.removed for segment in segments)
+            if len(segments) > _MOST_SEGMENTS or removed > _MOST_REMOVED * entries:
+                self._command("compact", config, progress)
         except (HarkenError, OSError) as failure:
             _LOG.warning("glossary %s is built anew, not from its last version: %s", order.glossary_id, failure)
             return False
         return True
 
-    def _command(self, arguments: Sequence[str], config: Path, progress: Callable[[float], None]) -> None:
-        """Run ``python -m jobs.glossary`` to its end.
+    def _command(self, name: str, config: Path, progress: Callable[[float], None]) -> None:
+        """Run a command of ``python -m jobs.glossary`` to its end.
 
         Raises:
             HarkenError: it failed, or took too long.
             BuildCancelledError: `progress` raised it.
         """
-        command = [sys.executable, "-m", "jobs.glossary", *arguments, "--config", str(config)]
+        command = [sys.executable, "-m", "jobs.glossary", name, "--config", str(config)]
         address = ray.get_runtime_context().gcs_address
         options = {
             "num_returns": "streaming",
             "num_cpus": self._settings.builds.cpus,
-            "name": f"jobs.glossary {arguments[0]}",
+            "name": f"jobs.glossary {name}",
         }
-        lines = ray.remote(follow).options(**options).remote(command, {"RAY_ADDRESS": address})
+        lines: Any = ray.remote(follow).options(**options).remote(command, {"RAY_ADDRESS": address})
         ends, done = monotonic() + self._settings.builds.seconds, 0.0
         try:
             while True:
@@ -137,12 +128,6 @@ def _write_lines(path: Path, lines: Iterable[str]) -> None:
     with temporary.open("w", encoding="utf-8") as file:
         file.writelines(f"{line}\n" for line in lines)
     temporary.replace(path)
-
-
-def _read_lines(path: Path) -> Mapping[str, str]:
-    """The lines of a list by their term."""
-    lines = path.read_text(encoding="utf-8").splitlines()
-    return {json.loads(line)["term"]: line for line in lines}
 
 
 def _link(folder: Path, to: Path) -> None:

@@ -16,17 +16,23 @@ from serve.replicas.shard import Shard
 from serve.replicas.transcriber import Transcriber
 
 APPLICATION = "harken"
+# Its types are those of its use as a decorator.
+_deployment: Any = serve.deployment
 
 
 def build(settings: GraphSettings) -> Application:
     """The application for ``serve.run``."""
     search, transcriber = settings.glossary, settings.transcriber
     shards = [
-        serve.deployment(Shard).options(name=f"shard-{number}", **search.replicas.options()).bind(number, search)
+        _deployment(Shard)
+        .options(name=f"shard-{number}", **search.replicas.options())
+        .bind(number, search, settings.logs)
         for number in range(search.shards)
     ]
-    hearing = serve.deployment(Transcriber).options(**transcriber.replicas.options()).bind(settings, shards)
-    return Ingress.options(**settings.ingress.options()).bind(settings, hearing, shards)
+    hearing = _deployment(Transcriber).options(**transcriber.replicas.options()).bind(settings, shards)
+    ingress: Any = Ingress
+    bound: Application = ingress.options(**settings.ingress.options()).bind(settings, hearing, shards)
+    return bound
 
 
 def application(arguments: dict[str, Any]) -> Application:

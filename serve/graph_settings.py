@@ -9,6 +9,7 @@ from harken.biasing.settings import BiasingSettings
 from harken.cascade_settings import CascadeSettings
 from harken.config import Fraction, Section
 from harken.vad import VadSettings
+from serve.logs import LogSettings
 from serve.settings import ServiceSettings
 
 GIBIBYTE = 1024**3
@@ -79,7 +80,11 @@ class TranscriberSettings(Section):
     threads: PositiveInt = Field(1, description="PyTorch's CPU threads in each replica")
     models_loaded: PositiveInt = Field(2, description="models held by each replica; the one used longest ago makes way")
     batch: PositiveInt = Field(8, description="windows of speech that go through encoder or decoder together, at most")
-    batch_seconds: NonNegativeFloat = Field(0.005, description="the first window of a batch waits so long for others")
+    batch_seconds: NonNegativeFloat = Field(
+        0.0,
+        description="the first window of a batch waits so long for others; those that come while a batch is worked on "
+        "are the next one's in any case",
+    )
     windows_at_once: PositiveInt = Field(4, description="windows of one request that are worked on at a time")
     terms_held: PositiveInt = Field(
         4096, description="terms sent with requests, once enrolled, that each replica remembers"
@@ -135,6 +140,7 @@ class GraphSettings(Section):
     transcriber: TranscriberSettings = TranscriberSettings()
     glossary: GlossarySearchSettings
     builds: GlossaryBuildSettings
+    logs: LogSettings = LogSettings()
 
     @property
     def default_model(self) -> str:

@@ -9,6 +9,7 @@ from ray.serve.handle import DeploymentHandle
 from serve.app import create_app
 from serve.glossary_builder import GlossaryBuilder
 from serve.graph_settings import GraphSettings
+from serve.logs import configure
 from serve.ray_backend import RayBackend
 
 
@@ -20,6 +21,7 @@ class Ingress:
     def __init__(
         self, settings: GraphSettings, transcriber: DeploymentHandle, shards: Sequence[DeploymentHandle]
     ) -> None:
+        configure(settings.logs, "ingress")
         self._settings = settings
         self._backend = RayBackend(settings, transcriber, shards)
 

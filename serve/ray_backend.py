@@ -4,6 +4,8 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import aclosing, contextmanager
+from time import perf_counter
+from typing import Any
 
 from ray.exceptions import RayActorError, RayTaskError
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError, ReplicaUnavailableError
@@ -15,7 +17,7 @@ from serve.errors import ServiceError, overloaded, unavailable
 from serve.graph_settings import GraphSettings
 from serve.handles import answer, answers
 
-_LOG = logging.getLogger("ray.serve")
+_LOG = logging.getLogger("harken.service")
 _LOST = (RayActorError, ReplicaUnavailableError)
 _TRIES = 3
 _SECONDS_BETWEEN_TRIES = 0.1
@@ -60,10 +62,16 @@ class RayBackend:
 
     async def publish(self, glossary: GlossaryVersion) -> None:
         """See `serve.backend.Backend.publish`; a shard that does not respond opens the version when it is asked."""
+        began = perf_counter()
         opened = (handle.broadcast("open", glossary).results_async() for handle in self._shards)
-        for number, outcome in enumerate(await asyncio.gather(*opened, return_exceptions=True)):
+        outcomes = await asyncio.gather(*opened, return_exceptions=True)
+        name = f"glossary {glossary.glossary_id}: version {glossary.version}"
+        for number, outcome in enumerate(outcomes):
             if isinstance(outcome, BaseException):
-                _LOG.warning("shard %d has not opened %s yet: %s", number, glossary, outcome)
+                _LOG.warning("%s: shard %d has not opened it yet: %s", name, number, outcome)
+        count = sum(not isinstance(outcome, BaseException) for outcome in outcomes)
+        told = name, count, len(outcomes), perf_counter() - began
+        _LOG.info("%s: opened by %d of %d shards in %.1f s, requests get it now", *told)
 
     async def ready(self) -> Readiness:
         """See `serve.backend.Backend.ready`."""
@@ -75,7 +83,7 @@ class RayBackend:
         """See `serve.backend.Backend.models`."""
         return list(self._cards)
 
-    async def _ask(self, method: str, request: TranscriptionRequest) -> object:
+    async def _ask(self, method: str, request: TranscriptionRequest) -> Any:
         handle = getattr(self._transcriber.options(multiplexed_model_id=request.model), method)
         with _explained():
             for _ in range(_TRIES - 1):

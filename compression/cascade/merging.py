@@ -12,6 +12,8 @@ from harken.cascade_settings import CascadeSettings
 from harken.detection import Detection
 from harken.errors import HarkenError
 
+_PHONEMES = "[["
+
 
 def merge(
     results: Sequence[ShardResult], calibration: Calibration, settings: CascadeSettings | None = None
@@ -65,7 +67,11 @@ def _overlap(one: Hit, other: Hit) -> float:
 
 def _detection(hit: Hit, probability: float, rate: float) -> Detection:
     evidence = dict(zip(STAGES, (hit.span, hit.path, hit.verifier), strict=True))
-    return Detection(hit.term, hit.start / rate, hit.end / rate, probability, hit.spellings, evidence, hit.category)
+    # Phonemes in a synthesizer's notation are no text that others could read.
+    spoken = "" if _PHONEMES in hit.spoken else hit.spoken
+    return Detection(
+        hit.term, hit.start / rate, hit.end / rate, probability, hit.spellings, evidence, hit.category, spoken
+    )
 
 
 def _check(results: Sequence[ShardResult]) -> None:

@@ -17,6 +17,7 @@ class Hit:
         term: as it is to be written.
         spellings: all ways to write what sounds like this.
         category: of the term in its glossary, or empty.
+        spoken: what its recordings were spoken from, when that is not the term.
         start: first kept frame.
         end: one past the last, within the utterance.
         frames: kept frames of the enrolment that fits best.
@@ -35,6 +36,7 @@ class Hit:
     span: float
     path: float
     verifier: float
+    spoken: str = ""
 
 
 @dataclass(frozen=True)

@@ -253,6 +253,7 @@ class Cascade:
                     span=spans.get(entry, -1.0),
                     path=float(paths.z[row]),
                     verifier=float(logits[row]),
+                    spoken=term.spoken,
                 )
             )
         return hits

@@ -148,6 +148,7 @@ class Glossary:
             spellings[0]["language"],
             row["phonemes"],
             int(self.entry_ids[index]),
+            spellings[0]["spoken"],
         )
 
     def _inside(self, enrolments: NDArray[np.int64]) -> Iterator[tuple[Segment, int, NDArray[np.int64]]]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from compression.glossary.entry import Enrolment, Entry
+from compression.glossary.entry import Enrolment, Entry, Spelling
 from compression.glossary.partitions import PARTITIONS, check_partitions, partitions_of
 from compression.glossary.reader import SpanCandidates, Term
 from compression.glossary.span_index import UNIT, SpanIndex, SpanQuery, span_codes
@@ -108,16 +108,19 @@ class MemoryGlossary:
 
 def _joined(entries: Sequence[Entry]) -> dict[int, Term]:
     """The entries by id, each with all its spellings by text."""
-    spellings: dict[int, dict[str, tuple[str, str]]] = {}
+    spellings: dict[int, dict[str, Spelling]] = {}
     phonemes: dict[int, str] = {}
     for entry in entries:
         phonemes[entry.id] = entry.phonemes
         for spelling in entry.spellings:
-            spellings.setdefault(entry.id, {})[spelling.text] = (spelling.category, spelling.language)
+            spellings.setdefault(entry.id, {})[spelling.text] = spelling
     terms = {}
     for identity, written in spellings.items():
         texts = tuple(sorted(written))
-        terms[identity] = Term(texts[0], texts, *written[texts[0]], phonemes[identity], identity)
+        first = written[texts[0]]
+        terms[identity] = Term(
+            first.text, texts, first.category, first.language, phonemes[identity], identity, first.spoken
+        )
     return terms
 
 

@@ -20,7 +20,8 @@ class Term:
     """One entry as a person knows it.
 
     `term`: the first of `spellings`, which are in an order that does not depend on how the glossary came about.
-    `category` and `language`: of that first spelling, may be empty. `entry_id`: the same in every glossary.
+    `category` and `language`: of that first spelling, may be empty. `entry_id`: the same in every glossary. `spoken`:
+    what the synthesizer was given for it, when that is another text.
     """
 
     term: str
@@ -29,6 +30,7 @@ class Term:
     language: str
     phonemes: str
     entry_id: int
+    spoken: str = ""
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -104,17 +104,35 @@ class GlossaryStore:
         Raises:
             HarkenError: another process is changing it, the disk cannot be written, or what `SegmentWriter` raises.
         """
+        with self.revising(np.zeros(0, np.uint64)) as writer:
+            yield writer
+
+    @contextmanager
+    def revising(
+        self, entry_ids: NDArray[np.uint64], dropped: Collection[tuple[int, str]] = ()
+    ) -> Iterator[SegmentWriter]:
+        """As `adding`, for entries that are not only added to.
+
+        Args:
+            entry_ids: of entries that lose their spellings, for those that are added in the block; one that is not
+                added is removed.
+            dropped: recordings of these entries, by entry id and voice, that are removed; the others stay.
+
+        Raises:
+            HarkenError: as `adding`.
+        """
         with self._changing() as manifest, self._writing(manifest) as writer:
             yield writer
-            ids = writer.entry_ids()
+            added = writer.entry_ids()
             glossary = self._open(manifest)
             replaced: NDArray[np.int64] = np.zeros(0, np.int64)
             if glossary is not None:
-                found = glossary.find(ids)
+                found = glossary.find(np.union1d(added, entry_ids))
                 replaced = np.sort(found[found >= 0])
-                for _, rows, enrolments in _carried(glossary, replaced):
-                    writer.carry_rows(rows, enrolments)
-            if len(ids):
+                staying = replaced[np.isin(glossary.entry_ids[replaced], added)]
+                for _, rows, enrolments in _carried(glossary, staying):
+                    writer.carry_rows(*_revised(rows, enrolments, entry_ids, dropped))
+            if len(added) or len(replaced):
                 self._publish(manifest, glossary, writer.finish(), replaced)
 
     def remove(self, terms: Sequence[str]) -> Manifest:
@@ -291,6 +309,20 @@ def _respelled(
             left.append(row | {"spellings": spellings})
     kept = pa.RecordBatch.from_pylist(left, rows.schema)
     return kept, enrolments.filter(pc.is_in(enrolments.column("entry_id"), kept.column("entry_id")))
+
+
+def _revised(
+    rows: pa.RecordBatch,
+    enrolments: pa.RecordBatch,
+    entry_ids: NDArray[np.uint64],
+    dropped: Collection[tuple[int, str]],
+) -> tuple[pa.RecordBatch, pa.RecordBatch]:
+    """Rows of entries, without those of `entry_ids`, and enrolments of all of them, without those that are dropped."""
+    if dropped:
+        keys = zip(enrolments.column("entry_id").to_pylist(), enrolments.column("voice").to_pylist(), strict=True)
+        enrolments = enrolments.filter(pa.array([key not in dropped for key in keys], pa.bool_()))
+    respelled = np.isin(rows.column("entry_id").to_numpy(), entry_ids)
+    return rows.filter(pa.array(~respelled)), enrolments
 
 
 def _number(version: int) -> str:

@@ -22,10 +22,12 @@ from harken.biasing.candidates import (
     term_matcher,
     time_spans,
 )
+from harken.biasing.confidence import with_confidence
 from harken.biasing.cross_states import CrossStates
 from harken.biasing.decoding import Boost, DecodingRow, decode_rows
 from harken.biasing.editing import splice, units_within
 from harken.biasing.merge import merge
+from harken.biasing.options import GREEDY, DecodingOptions
 from harken.biasing.prompt import prompt_tokens
 from harken.biasing.proposals import Proposals
 from harken.biasing.scoring import score_texts
@@ -57,6 +59,8 @@ class Biaser:
         detections: Sequence[Sequence[Detection]],
         language: str = "zh",
         max_new_tokens: int = 128,
+        options: Sequence[DecodingOptions] = (),
+        drafts: Sequence[Proposals] = (),
     ) -> list[BiasedTranscript]:
         """One transcript per window.
 
@@ -66,11 +70,19 @@ class Biaser:
             detections: of each window, in seconds from its beginning; none: the text stays as the model writes it.
             language: Whisper's code, which all windows share.
             max_new_tokens: per window; a prompt may leave room for fewer.
+            options: one per window; none: no prompt, the best tokens.
+            drafts: what `propose` made of the same windows without detections, from which biasing goes on; none: the
+                unbiased text is written in one batch with the biased ones.
 
         Raises:
             HarkenError: the model does not know the language.
         """
-        return [merge(found) for found in self.propose(encoded, seconds, detections, language, max_new_tokens)]
+        found = self.propose(encoded, seconds, detections, language, max_new_tokens, options, drafts)
+        return [self.transcript(window) for window in found]
+
+    def transcript(self, window: Proposals) -> BiasedTranscript:
+        """The transcript of a window for which all is proposed."""
+        return with_confidence(merge(window), window, self.whisper)
 
     def propose(
         self,
@@ -79,13 +91,19 @@ class Biaser:
         detections: Sequence[Sequence[Detection]],
         language: str = "zh",
         max_new_tokens: int = 128,
+        options: Sequence[DecodingOptions] = (),
+        drafts: Sequence[Proposals] = (),
     ) -> list[Proposals]:
         """All of `transcribe` but the decisions, which `merge` takes."""
         if not seconds:
             return []
         states = CrossStates(self.whisper, encoded)
-        windows = self._decode(states, seconds, detections, language, max_new_tokens)
-        self._align(windows, encoded, seconds, language)
+        given = list(options) or [GREEDY] * len(seconds)
+        windows = self._decode(states, seconds, detections, language, max_new_tokens, given, drafts)
+        if drafts:
+            _continue(windows, drafts)
+        else:
+            self._align(windows, encoded, seconds, language)
         texts = [
             text for one in windows if one.shortlist for text in (one.heard.text, *map(spoken_form, one.looked_at))
         ]
@@ -102,27 +120,33 @@ class Biaser:
         detections: Sequence[Sequence[Detection]],
         language: str,
         max_new_tokens: int,
+        options: Sequence[DecodingOptions],
+        drafts: Sequence[Proposals],
     ) -> list[Proposals]:
         settings = self.settings
         shortlists = [guards.shortlist(found, settings) for found in detections]
-        rows = [DecodingRow(index) for index in range(len(seconds))]
+        before = [tuple(prompt_tokens(self.whisper, (), settings, one.prompt)) for one in options]
+        unbiased = 0 if drafts else len(seconds)
+        rows = [DecodingRow(index, before[index], options=options[index]) for index in range(unbiased)]
         helped: list[str] = []
         for index, (shortlist, _) in enumerate(shortlists):
             terms = tuple(detections[index][place] for place in shortlist)
-            prompt = prompt_tokens(self.whisper, terms, settings) if settings.prompt else []
-            if prompt:
-                rows.append(DecodingRow(index, prompt=tuple(prompt)))
+            given = options[index]
+            prompt = tuple(prompt_tokens(self.whisper, terms if settings.prompt else (), settings, given.prompt))
+            if prompt != before[index]:
+                rows.append(DecodingRow(index, prompt, options=given))
                 helped.append("prompt")
             if terms and settings.boost:
-                rows.append(DecodingRow(index, boosted=terms))
+                rows.append(DecodingRow(index, before[index], terms, given))
                 helped.append("boost")
         boost = Boost(settings.boost_weight, settings.slack)
-        decoded = decode_rows(self.whisper, states, rows, seconds, boost, language, max_new_tokens)
+        decoded = decode_rows(self.whisper, states, rows, seconds, boost, language, max_new_tokens) if rows else []
+        written = [draft.hypothesis for draft in drafts] or decoded[:unbiased]
         windows = [
             Proposals(found, hypothesis, Heard(hypothesis.text, ()), shortlist=places, refused=refused)
-            for found, hypothesis, (places, refused) in zip(detections, decoded, shortlists, strict=False)
+            for found, hypothesis, (places, refused) in zip(detections, written, shortlists, strict=True)
         ]
-        for row, name, hypothesis in zip(rows[len(seconds) :], helped, decoded[len(seconds) :], strict=True):
+        for row, name, hypothesis in zip(rows[unbiased:], helped, decoded[unbiased:], strict=True):
             windows[row.window].biased[name] = hypothesis.text
         return windows
 
@@ -140,15 +164,13 @@ class Biaser:
             if alignment is None:
                 # A text in a loop, or none: times for whoever reads it, nothing to bias by.
                 window.heard = Heard(text, tuple(spread(text, 0.0, lasts)))
-                reason = guards.UNALIGNED if window.heard.units else guards.NOTHING_HEARD
-                window.refused |= dict.fromkeys(window.shortlist, reason)
-                window.shortlist = []
+                window.leave_unbiased(guards.UNALIGNED if window.heard.units else guards.NOTHING_HEARD)
                 continue
             units = (
                 UnitTime(unit.character_start - lead, unit.character_end - lead, unit.start, unit.end)
                 for unit in alignment.units
             )
-            window.heard = Heard(text, tuple(units))
+            window.heard = Heard(text, tuple(units), alignment.probabilities)
 
     def _find(self, window: Proposals) -> None:
         """What is right already, and the spans of what may not be."""
@@ -208,6 +230,14 @@ class Biaser:
         """The tokens of the term or of the words it replaces, whichever are more."""
         replaced = heard.words(candidate.first, candidate.last)
         return max(1, len(self.whisper.plain_tokens(spelling)), len(self.whisper.plain_tokens(replaced)))
+
+
+def _continue(windows: Sequence[Proposals], drafts: Sequence[Proposals]) -> None:
+    """Take over when the units of the drafts were said."""
+    for window, draft in zip(windows, drafts, strict=True):
+        window.heard, window.lead = draft.heard, draft.lead
+        if draft.unbiasable:
+            window.leave_unbiased(draft.unbiasable)
 
 
 def _variants(window: Proposals, candidate: Candidate) -> list[tuple[str, str]]:

@@ -5,7 +5,7 @@ the unbiased one unit by unit (Needleman-Wunsch; of a biased transcript nothing 
 """
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from harken.alignment import Operation, align
@@ -15,11 +15,14 @@ from harken.keywords import Keyword, KeywordMatcher, Mention
 from harken.text import Span, unit_spans
 from harken.unit_times import UnitTime
 
-_SPANS_PER_DETECTION = 2
+_SPANS_PER_DETECTION = 3
 # What a second by which a span misses its detection weighs against phonetic distance.
 _DISTANCE_PER_SECOND = 0.2
+# What a unit beside the detection that the model is sure of does.
+_DISTANCE_PER_UNIT = 0.2
 # Longer runs of heard units are not one term.
 _MOST_UNITS = 16
+_SHORTEST = 1e-3
 
 
 class Sounds(Protocol):
@@ -34,10 +37,11 @@ class Sounds(Protocol):
 
 @dataclass(frozen=True)
 class Heard:
-    """An unbiased text with the times of its units (`harken.text.unit_spans`)."""
+    """An unbiased text with the times of its units (`harken.text.unit_spans`) and how probable the model finds each."""
 
     text: str
     units: tuple[UnitTime, ...]
+    probabilities: tuple[float, ...] = ()
 
     def words(self, first: int, last: int) -> str:
         """What is written from unit `first` up to, not with, unit `last`."""
@@ -46,7 +50,15 @@ class Heard:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A detection (by its place in the window's list) that may replace the units from `first` up to `last`."""
+    """A detection (by its place in the window's list) that may replace the units from `first` up to `last`.
+
+    Attributes:
+        overlap: of the units' time and the detection's, as a share of the shorter one.
+        distance: between the sounds of the term and of the units.
+        mechanisms: that propose it.
+        beside: units in it that were said outside the detection, each as far as the model is sure of it: they explain
+            the sound beside the term, and would be lost.
+    """
 
     detection: int
     first: int
@@ -54,6 +66,7 @@ class Candidate:
     overlap: float
     distance: float
     mechanisms: tuple[str, ...]
+    beside: float = 0.0
 
 
 def term_matcher(detections: Sequence[Detection]) -> KeywordMatcher:
@@ -73,9 +86,8 @@ def mentions_of(detection: Detection, mentions: Iterable[Mention]) -> list[Menti
 
 def overlap(start: float, end: float, detection: Detection) -> float:
     """Of two stretches of time, the common one as a share of the shorter one."""
-    common = min(end, detection.end) - max(start, detection.start)
     shorter = min(end - start, detection.end - detection.start)
-    return max(0.0, common) / shorter if shorter > 0 else 0.0
+    return _common(start, end, detection) / shorter if shorter > 0 else 0.0
 
 
 def spoken_form(detection: Detection) -> str:
@@ -109,7 +121,8 @@ def time_spans(
     def rank(candidate: Candidate) -> tuple[float, int, int]:
         begin, end = heard.units[candidate.first].start, heard.units[candidate.last - 1].end
         missed = abs(begin - detection.start) + abs(end - detection.end)
-        return candidate.distance + _DISTANCE_PER_SECOND * missed, candidate.first, candidate.last
+        worse = _DISTANCE_PER_SECOND * missed + _DISTANCE_PER_UNIT * candidate.beside
+        return candidate.distance + worse, candidate.first, candidate.last
 
     return sorted(candidates, key=rank)[:_SPANS_PER_DETECTION]
 
@@ -175,7 +188,7 @@ def merged(candidates: Iterable[Candidate]) -> list[Candidate]:
         key = candidate.detection, candidate.first, candidate.last
         known = by_span.get(key)
         mechanisms = (known.mechanisms if known else ()) + candidate.mechanisms
-        by_span[key] = Candidate(*key, candidate.overlap, candidate.distance, tuple(dict.fromkeys(mechanisms)))
+        by_span[key] = replace(candidate, mechanisms=tuple(dict.fromkeys(mechanisms)))
     return list(by_span.values())
 
 
@@ -183,6 +196,25 @@ def _candidate(
     heard: Heard, place: int, detection: Detection, span: tuple[int, int], mechanism: str, sounds: Sounds
 ) -> Candidate:
     first, last = span
-    shared = overlap(heard.units[first].start, heard.units[last - 1].end, detection)
+    start, end = heard.units[first].start, heard.units[last - 1].end
     distance = sounds.distance(spoken_form(detection), heard.words(first, last))
-    return Candidate(place, first, last, shared, distance, (mechanism,))
+    return Candidate(
+        place,
+        first,
+        last,
+        overlap(start, end, detection),
+        distance,
+        (mechanism,),
+        sum(_beside(heard, unit, detection) for unit in range(first, last)),
+    )
+
+
+def _beside(heard: Heard, unit: int, detection: Detection) -> float:
+    """How much of a unit is said outside the detection, as far as the model is sure of it."""
+    start, end = heard.units[unit].start, heard.units[unit].end
+    outside = 1.0 - _common(start, end, detection) / max(end - start, _SHORTEST)
+    return outside * (heard.probabilities[unit] if heard.probabilities else 1.0)
+
+
+def _common(start: float, end: float, detection: Detection) -> float:
+    return max(0.0, min(end, detection.end) - max(start, detection.start))

@@ -1,10 +1,11 @@
-"""Greedy decoding of a batch in which every row has a prompt of its own and may be steered.
+"""Decoding of a batch in which every row has a prompt of its own and may be steered.
 
 Rows with and without a prompt, of the same encoder output, are one batch: prompts are padded at the left and masked.
 A row that is taken back (`harken.biasing.boosting`) goes on from an earlier token: what it wrote since is masked out of
 its cache, so that the other rows need not wait.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ import torch
 
 from harken.biasing.boosting import TermBoosting
 from harken.biasing.cross_states import CrossStates
+from harken.biasing.options import GREEDY, DecodingOptions, Sampler
 from harken.detection import Detection
 from harken.forced_alignment import CrossAttention, alignment_heads
 from harken.whisper import Hypothesis, Whisper
@@ -19,11 +21,18 @@ from harken.whisper import Hypothesis, Whisper
 
 @dataclass(frozen=True)
 class DecodingRow:
-    """One decoding of one window: `prompt` stands before ``<|startoftranscript|>``, `boosted` terms are helped."""
+    """One decoding of one window.
+
+    Attributes:
+        prompt: tokens before ``<|startoftranscript|>``.
+        boosted: terms that are helped.
+        options: how tokens are chosen; its prompt is in `prompt`.
+    """
 
     window: int
     prompt: tuple[int, ...] = ()
     boosted: tuple[Detection, ...] = ()
+    options: DecodingOptions = GREEDY
 
 
 @dataclass(frozen=True)
@@ -43,7 +52,7 @@ def decode_rows(
     language: str = "zh",
     max_new_tokens: int = 128,
 ) -> list[Hypothesis]:
-    """Decode each row greedily; a row without prompt and terms gives what `Whisper.decode` gives.
+    """Decode each row; one without prompt, terms and temperature gives what `Whisper.decode` gives.
 
     Args:
         states: of full windows.
@@ -51,13 +60,15 @@ def decode_rows(
         max_new_tokens: per row, at most what the decoder's positions leave beside its prompt.
 
     Returns:
-        In the order of the rows; log-probabilities are the model's own, without the boosts.
+        In the order of the rows; log-probabilities are the model's own, without boosts and temperature.
 
     Raises:
         HarkenError: the model does not know the language.
     """
     start = whisper.prompt_tokens(language)
-    batch = _Batch(whisper, [[*row.prompt, *start] for row in rows], max_new_tokens)
+    sampler = Sampler(whisper, [row.options for row in rows])
+    batch = _Batch(whisper, [[*row.prompt, *start] for row in rows], max_new_tokens, sampler)
+    silent: list[float] | None = None
     windows = [row.window for row in rows]
     hidden, cache = states.rows(windows), states.cache(windows)
     decoder, project = whisper.model.get_decoder(), whisper.model.get_output_embeddings()
@@ -82,12 +93,23 @@ def decode_rows(
                 position_ids=positions,
                 use_cache=True,
             )
+            if silent is None:
+                silent = _no_speech(whisper, project(output.last_hidden_state[:, -len(start)]))
             scores = batch.allowed(project(output.last_hidden_state[:, -1]).float())
             batch.choose(scores, steering(ids, scores) if steered else scores, steering)
     return [
-        whisper.hypothesis(tokens, logprobs, finished)
-        for tokens, logprobs, finished in zip(batch.tokens, batch.logprobs, batch.ended, strict=True)
+        whisper.hypothesis(*found)
+        for found in zip(batch.tokens, batch.logprobs, batch.ended, silent or [math.nan] * len(rows), strict=True)
     ]
+
+
+def _no_speech(whisper: Whisper, scores: torch.Tensor) -> list[float]:
+    """Of scores (rows, vocabulary) of what follows ``<|startoftranscript|>``."""
+    token = whisper.no_speech_token
+    if token is None:
+        return [math.nan] * len(scores)
+    found: list[float] = scores.float().softmax(dim=-1)[:, token].tolist()
+    return found
 
 
 def _frames(whisper: Whisper, seconds: float, most: int) -> int:
@@ -97,7 +119,10 @@ def _frames(whisper: Whisper, seconds: float, most: int) -> int:
 class _Batch:
     """Tokens, masks and positions of rows that are decoded together, and which of them have come to their end."""
 
-    def __init__(self, whisper: Whisper, beginnings: Sequence[list[int]], max_new_tokens: int) -> None:
+    def __init__(
+        self, whisper: Whisper, beginnings: Sequence[list[int]], max_new_tokens: int, sampler: Sampler
+    ) -> None:
+        self._sampler = sampler
         self._end = whisper.end_token
         self._device = whisper.device
         positions: int = whisper.model.config.max_target_positions
@@ -135,8 +160,8 @@ class _Batch:
         return scores
 
     def choose(self, own: torch.Tensor, steered: torch.Tensor, steering: TermBoosting) -> None:
-        """Take each row's best token, or take tokens back."""
-        best = steered.argmax(dim=-1)
+        """Take each row's next token, or take tokens back."""
+        best = self._sampler.choose(steered, [len(tokens) for tokens in self.tokens])
         logprobs = own.log_softmax(dim=-1).gather(1, best[:, None])[:, 0].tolist()
         following, here = [], self._mask.shape[1]
         kept: list[int] = []

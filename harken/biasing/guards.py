@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from harken.biasing.candidates import Candidate, Heard
-from harken.biasing.settings import BiasingSettings
+from harken.biasing.settings import BiasingSettings, BoundarySettings, EvidenceSettings
 from harken.detection import Detection
 
 ACCEPTED = "accepted"
@@ -28,15 +28,29 @@ WEAK = "time, sound and decoder together are too weak"
 _SPECIAL = re.compile(r"<\|.*?\|>")
 _SURE = 1e-4
 
+EVIDENCE = tuple(name for name in EvidenceSettings.model_fields if name != "constant")
+"""What the weights of the evidence are of."""
+BOUNDARY = tuple(BoundarySettings.model_fields)
+"""What those are of that tell the best span of a detection."""
+
 
 @dataclass(frozen=True)
 class Assessed:
-    """A candidate with the spelling that fits best, nats per token that the text gains by it, and the log-odds."""
+    """A candidate and what the guards find.
+
+    Attributes:
+        written: the spelling that fits best.
+        gain: nats per token that the text gains by it.
+        evidence: log-odds that it belongs there.
+        fit: what decides between the spans of one detection, the greatest is best.
+        reason: why it is refused, or `ACCEPTED`.
+    """
 
     candidate: Candidate
     written: str
     gain: float
     evidence: float
+    fit: float
     reason: str
 
     @property
@@ -89,14 +103,9 @@ def assess(
     # The first of equals: a term's own spelling stands before its others.
     written = max(gains, key=lambda spelling: gains[spelling])
     gain = gains[written]
-    probability = min(max(detection.probability, _SURE), 1.0 - _SURE)
-    weights = settings.evidence
-    evidence = (
-        weights.constant
-        + weights.distance * candidate.distance
-        + weights.gain * gain
-        + weights.probability * math.log(probability / (1.0 - probability))
-    )
+    found = measured(candidate, detection, gain)
+    evidence = settings.evidence.constant + sum(getattr(settings.evidence, name) * found[name] for name in EVIDENCE)
+    fit = sum(getattr(settings.boundary, name) * found[name] for name in BOUNDARY)
     if candidate.overlap < settings.least_overlap:
         reason = ELSEWHERE
     elif candidate.distance > settings.most_distance:
@@ -107,26 +116,42 @@ def assess(
         reason = WEAK
     else:
         reason = ACCEPTED
-    return Assessed(candidate, written, gain, evidence, reason)
+    return Assessed(candidate, written, gain, evidence, fit, reason)
+
+
+def measured(candidate: Candidate, detection: Detection, gain: float) -> dict[str, float]:
+    """What speaks for and against a candidate, by the names of `EVIDENCE`."""
+    probability = min(max(detection.probability, _SURE), 1.0 - _SURE)
+    return {
+        "distance": candidate.distance,
+        "gain": gain,
+        "probability": math.log(probability / (1.0 - probability)),
+        "beside": candidate.beside,
+    }
 
 
 def choose(assessed: Iterable[Assessed], protected: Iterable[range]) -> list[Assessed]:
     """The accepted candidates that share no unit with each other or with what is protected, by place.
 
-    Those of the greatest weight come first; a detection is written once.
+    A detection is written once, on the span that fits best. The detections whose best spans have the greatest weight
+    come first.
     """
     taken = {unit for units in protected for unit in units}
-    chosen: dict[int, Assessed] = {}
-    ranked = sorted(
-        (one for one in assessed if one.accepted),
-        key=lambda one: (-one.weight, one.candidate.detection, one.candidate.first),
-    )
-    for one in ranked:
-        units = set(range(one.candidate.first, one.candidate.last))
-        if one.candidate.detection not in chosen and not units & taken:
-            chosen[one.candidate.detection] = one
-            taken |= units
-    return sorted(chosen.values(), key=lambda one: one.candidate.first)
+    spans: dict[int, list[Assessed]] = {}
+    for one in assessed:
+        if one.accepted:
+            spans.setdefault(one.candidate.detection, []).append(one)
+    for own in spans.values():
+        own.sort(key=lambda one: (-one.fit, one.candidate.first, one.candidate.last))
+    chosen: list[Assessed] = []
+    for _, own in sorted(spans.items(), key=lambda item: (-item[1][0].weight, item[0])):
+        for one in own:
+            units = set(range(one.candidate.first, one.candidate.last))
+            if not units & taken:
+                chosen.append(one)
+                taken |= units
+                break
+    return sorted(chosen, key=lambda one: one.candidate.first)
 
 
 def taken_by(one: Assessed, chosen: Sequence[Assessed], heard: Heard) -> str:

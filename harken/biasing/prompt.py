@@ -16,23 +16,33 @@ _STYLES = {
 }
 
 
-def prompt_tokens(whisper: Whisper, detections: Sequence[Detection], settings: BiasingSettings) -> list[int]:
-    """``<|startofprev|>`` and the terms, those of the highest probability first; [] when there are none.
+def prompt_tokens(
+    whisper: Whisper, detections: Sequence[Detection], settings: BiasingSettings, before: str = ""
+) -> list[int]:
+    """``<|startofprev|>``, the text `before` and the terms, those of the highest probability first; [] for neither.
 
-    At most `settings.prompt_tokens` tokens and never more than half of the decoder's positions, as Whisper keeps them:
-    the terms that would go beyond are left out, the least probable first. No text becomes a special token.
+    The terms have at most `settings.prompt_tokens` tokens: those that would go beyond are left out, the least probable
+    first. Never is more than half of the decoder's positions taken, as Whisper keeps them: what was said longest before
+    is left out. No text becomes a special token.
     """
     start = whisper.previous_token
-    if start is None or not detections:
+    if start is None:
         return []
     positions: int = whisper.model.config.max_target_positions
-    room = min(settings.prompt_tokens, positions // 2) - 1
+    terms = _term_tokens(whisper, detections, settings, min(settings.prompt_tokens, positions // 2) - 1)
+    said = whisper.plain_tokens(" " + before.strip()) if before.strip() else []
+    room = positions // 2 - 1 - len(terms)
+    tokens = [*said[max(0, len(said) - room) :], *terms]
+    return [start, *tokens] if tokens else []
+
+
+def _term_tokens(whisper: Whisper, detections: Sequence[Detection], settings: BiasingSettings, room: int) -> list[int]:
     form, separator = _STYLES[settings.prompt_style]
     ranked = sorted(detections, key=lambda detection: -detection.probability)
     terms = list(dict.fromkeys(detection.term for detection in ranked))
     while terms:
         tokens = whisper.plain_tokens(" " + form.format(terms=separator.join(terms)))
         if len(tokens) <= room:
-            return [start, *tokens]
+            return tokens
         terms.pop()
     return []

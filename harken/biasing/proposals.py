@@ -23,6 +23,7 @@ class Proposals:
         refused: why others are not, and why there is no candidate, by place.
         right: by place, the span of the text that mentions the term already.
         lead: white space before the text, as the model writes it.
+        unbiasable: why no term can come into this text; "" mostly.
     """
 
     detections: Sequence[Detection]
@@ -35,8 +36,15 @@ class Proposals:
     candidates: list[Candidate] = field(default_factory=list)
     assessed: list[Assessed] = field(default_factory=list)
     lead: str = ""
+    unbiasable: str = ""
 
     @property
     def looked_at(self) -> list[Detection]:
         """The detections of the shortlist."""
         return [self.detections[place] for place in self.shortlist]
+
+    def leave_unbiased(self, reason: str) -> None:
+        """Refuse all that is on the shortlist."""
+        self.unbiasable = reason
+        self.refused |= dict.fromkeys(self.shortlist, reason)
+        self.shortlist = []

@@ -6,17 +6,32 @@ from pydantic import Field, FiniteFloat, NonNegativeFloat, PositiveFloat, Positi
 
 from harken.config import Fraction, Section
 
+MECHANISMS = ("prompt", "boost", "substitution")
+"""What may propose that a term stands in a text."""
+
 
 class EvidenceSettings(Section):
-    """Log-odds that a term belongs where it was detected: a logistic model of what the guards measure.
+    """Log-odds that a text is better for a term: a logistic model of what the guards measure.
 
-    Fitted on the embedded model with one true term among four false ones, most of them the nearest in sound.
+    Fitted by ``python -m benchmarks.biasing.fit`` on the embedded model and what a search finds.
     """
 
     constant: FiniteFloat = 4.1
     distance: FiniteFloat = Field(-2.7, description="per unit of phonetic distance, 0 equal to 1 nothing in common")
     gain: FiniteFloat = Field(0.6, description="per nat and token that the text gains by the term, mostly below 0")
     probability: FiniteFloat = Field(0.5, description="per unit of the log-odds of the detection's own probability")
+    beside: FiniteFloat = Field(-1.0, description="per word that was said beside the detection and would be lost")
+
+
+class BoundarySettings(Section):
+    """Log-odds, up to a constant, that a span is the best one for a detection: of all spans the best fitting is taken.
+
+    Fitted together with `EvidenceSettings`.
+    """
+
+    distance: FiniteFloat = Field(-2.0, description="per unit of phonetic distance")
+    gain: FiniteFloat = Field(0.4, description="per nat and token that the text gains")
+    beside: FiniteFloat = Field(-2.1, description="per word that was said beside the detection and would be lost")
 
 
 class BiasingSettings(Section):
@@ -42,9 +57,15 @@ class BiasingSettings(Section):
     least_gain: FiniteFloat = Field(-10.0, description="nats per token that a text may lose by the term")
     least_evidence: FiniteFloat = Field(-0.5, description="log-odds a term needs")
     evidence: EvidenceSettings = EvidenceSettings()
+    boundary: BoundarySettings = BoundarySettings()
+
+    @property
+    def mechanisms(self) -> tuple[str, ...]:
+        """Those that are on."""
+        return tuple(name for name in MECHANISMS if getattr(self, name))
 
     @model_validator(mode="after")
     def _something_is_on(self) -> "BiasingSettings":
-        if not (self.prompt or self.boost or self.substitution):
+        if not self.mechanisms:
             raise ValueError("no mechanism is on: set prompt, boost or substitution, or give no detections")
         return self

@@ -25,12 +25,21 @@ class Word:
 
 @dataclass(frozen=True)
 class Segment:
-    """A sentence, or a part of a long one: ``text[character_start:character_end]`` of the transcript."""
+    """A sentence, or a part of a long one: ``text[character_start:character_end]`` of the transcript.
+
+    Attributes:
+        tokens: that write it, without special ones.
+        average_logprob: mean log-probability of the tokens that the unbiased decoding has there; nan: not measured.
+        no_speech_probability: that nobody speaks in its window, as the decoder has it; nan: not measured.
+    """
 
     character_start: int
     character_end: int
     start: float
     end: float
+    tokens: tuple[int, ...] = ()
+    average_logprob: float = float("nan")
+    no_speech_probability: float = float("nan")
 
 
 @dataclass(frozen=True)
@@ -143,7 +152,13 @@ def join_transcripts(parts: Sequence[BiasedTranscript], starts: Sequence[float])
         shift = len(text) - len(part.text)
         words += [replace(word, start=word.start + start, end=word.end + start) for word in part.words]
         segments += [
-            Segment(one.character_start + shift, one.character_end + shift, one.start + start, one.end + start)
+            replace(
+                one,
+                character_start=one.character_start + shift,
+                character_end=one.character_end + shift,
+                start=one.start + start,
+                end=one.end + start,
+            )
             for one in part.segments
         ]
         decisions += [_moved(decision, start, shift) for decision in part.decisions]

@@ -115,8 +115,8 @@ class KeywordTerms:
             ]
             spoken += [(row["key"], row["voice"], result) for row, result in zip(rows, speaker(rows), strict=True)]
         outcomes = self._encoder.encode([row for _, _, row in spoken])
-        whole = [row for row, outcome in enumerate(outcomes) if isinstance(outcome, Tensor)]
-        recordings = self._record([outcomes[row] for row in whole])
+        whole = {row: outcome for row, outcome in enumerate(outcomes) if isinstance(outcome, Tensor)}
+        recordings = self._record(list(whole.values()))
         made: dict[str, list[tuple[str, Recording]]] = {key: [] for key in keys}
         for row, recording in zip(whole, recordings, strict=True):
             key, voice, _ = spoken[row]

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,8 @@ from compression.frames import Frames
 from compression.spotter import Spotter
 from harken.audio import SAMPLE_RATE
 from harken.biasing.biaser import Biaser
+from harken.biasing.options import GREEDY, DecodingOptions
+from harken.biasing.proposals import Proposals
 from harken.biasing.transcript import BiasedTranscript
 from harken.detection import Detection
 from harken.whisper import Whisper, encoder_states
@@ -48,12 +50,23 @@ class Wave:
 class Passage:
     """An encoded window to be written, with what was detected in it (in seconds from its beginning).
 
-    `language` is Whisper's code; None: the model tells it by the sound.
+    `language` is Whisper's code; None: the model tells it by the sound. `options` say how it is written otherwise.
+    `draft`: what was written of it while terms were looked for.
     """
 
     heard: Heard
     detections: tuple[Detection, ...]
     language: str | None
+    options: DecodingOptions = GREEDY
+    draft: Proposals | None = None
+
+
+@dataclass(frozen=True)
+class Draft:
+    """The unbiased text of a passage, from which biasing can go on, and its language."""
+
+    proposals: Proposals
+    language: str
 
 
 @dataclass(frozen=True)
@@ -110,26 +123,44 @@ class Listener:
         return [Heard(last[row], compressed.get(row), seconds[row]) for row in range(len(waves))]
 
     def write(self, passages: Sequence[Passage]) -> list[Written]:
-        """Each passage unbiased and, where something was detected in it, biased; languages may differ.
+        """Each passage unbiased and, where something was detected in it, biased; languages and options may differ.
 
         Raises:
             HarkenError: the model does not know a language.
         """
+        return [self.as_drafted(draft) for draft in self._propose(passages)]
+
+    def draft(self, passages: Sequence[Passage]) -> list[Draft]:
+        """Each passage unbiased, whatever was detected in it; a passage with this draft is then written sooner.
+
+        Raises:
+            HarkenError: the model does not know a language.
+        """
+        return self._propose([replace(passage, detections=()) for passage in passages])
+
+    def as_drafted(self, draft: Draft) -> Written:
+        """What is written of a passage in which nothing was detected."""
+        return Written(self._biaser.transcript(draft.proposals), draft.language)
+
+    def _propose(self, passages: Sequence[Passage]) -> list[Draft]:
         with self._decoder:
             languages = self._languages(passages)
-            written: dict[int, Written] = {}
-            for language in sorted(set(languages)):
-                rows = [row for row, own in enumerate(languages) if own == language]
+            kinds = [(language, one.draft is None) for language, one in zip(languages, passages, strict=True)]
+            proposed: dict[int, Draft] = {}
+            for kind in sorted(set(kinds)):
+                language, rows = kind[0], [row for row, own in enumerate(kinds) if own == kind]
                 chosen = [passages[row] for row in rows]
-                found = self._biaser.transcribe(
+                found = self._biaser.propose(
                     BaseModelOutput(last_hidden_state=torch.stack([one.heard.states for one in chosen])),
                     [one.heard.seconds for one in chosen],
                     [one.detections for one in chosen],
                     language,
                     self._max_new_tokens,
+                    [one.options for one in chosen],
+                    [one.draft for one in chosen if one.draft is not None],
                 )
-                written.update(zip(rows, (Written(transcript, language) for transcript in found), strict=True))
-        return [written[row] for row in range(len(passages))]
+                proposed.update(zip(rows, (Draft(proposals, language) for proposals in found), strict=True))
+        return [proposed[row] for row in range(len(passages))]
 
     def _languages(self, passages: Sequence[Passage]) -> list[str]:
         """The language of each; where none is given the likeliest first token (Radford et al. 2022, section 2.3)."""

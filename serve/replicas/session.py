@@ -1,8 +1,9 @@
 """One request in a transcriber replica: its windows go side by side through encoder, search and decoder."""
 
 import asyncio
+import hashlib
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
@@ -12,11 +13,12 @@ from compression.cascade.merging import merge
 from compression.cascade.result import ShardResult
 from compression.cascade.utterance import CompressedUtterance
 from harken.audio import SAMPLE_RATE
+from harken.biasing.options import DecodingOptions
 from harken.cascade_settings import CascadeSettings
 from harken.detection import Detection
 from serve.backend import Search, Spotting, Transcription, TranscriptionRequest
 from serve.replicas.figures import Stages
-from serve.replicas.listener import Heard, Listener, Passage, Wave, Written
+from serve.replicas.listener import Draft, Heard, Listener, Passage, Wave, Written
 from serve.replicas.shards import Gathered, Shards, counted
 from serve.replicas.telling import WrittenWindow, spotting_of, transcription_of
 from serve.replicas.windows import Window
@@ -30,6 +32,10 @@ class Batches(Protocol):
 
     async def encode(self, listener: Listener, wave: Wave) -> Heard:
         """As `Listener.encode` of one wave."""
+        ...
+
+    async def draft(self, listener: Listener, passage: Passage) -> Draft:
+        """As `Listener.draft` of one passage."""
         ...
 
     async def write(self, listener: Listener, passage: Passage) -> Written:
@@ -100,34 +106,58 @@ class Session:
         """The terms that are heard, without a transcript."""
         found: list[tuple[float, list[Detection]]] = []
         async with aclosing(self._each(self._spot)) as windows:
-            async for start, _, detections in windows:
+            async for start, detections in windows:
                 found.append((start, detections))
         return spotting_of(found, self._search(), self._stages.seconds)
 
-    def _each(self, work: Callable[[Window], Awaitable[Result]]) -> AsyncIterator[Result]:
+    def _each(self, work: Callable[[Window], Awaitable[Result]]) -> AsyncGenerator[Result, None]:
         return in_order(work, self._windows, self._parts.windows_at_once)
 
-    async def _spot(self, window: Window) -> tuple[float, Heard, list[Detection]]:
+    async def _spot(self, window: Window) -> tuple[float, list[Detection]]:
+        return window.start, await self._detect(await self._encode(window))
+
+    async def _encode(self, window: Window) -> Heard:
         spotted = self._request.glossary is not None or self._terms is not None
         with self._stages.timed("encode"):
-            heard = await self._parts.batches.encode(self._listener, Wave(window.samples, spotted))
+            return await self._parts.batches.encode(self._listener, Wave(window.samples, spotted))
+
+    async def _detect(self, heard: Heard) -> list[Detection]:
         if heard.compressed is None:
-            return window.start, heard, []
+            return []
         with self._stages.timed("search"):
             gathered, own = await asyncio.gather(self._ask(heard.compressed), self._look_up(heard.compressed))
             self._gathered.append(gathered)
-            detections = await asyncio.to_thread(detections_of, gathered.answers, own, self._parts)
-        return window.start, heard, detections
+            return await asyncio.to_thread(detections_of, gathered.answers, own, self._parts)
 
     async def _write(self, window: Window) -> WrittenWindow:
-        start, heard, detections = await self._spot(window)
+        """The unbiased text needs no terms: it is written while the shards, which are elsewhere, look for them."""
+        heard = await self._encode(window)
+        draft, detections = await asyncio.gather(self._draft(window, heard), self._detect(heard))
+        if detections:
+            passage = Passage(heard, tuple(detections), draft.language, self._options(window), draft.proposals)
+            with self._stages.timed("bias"):
+                written = await self._parts.batches.write(self._listener, passage)
+        else:
+            written = self._listener.as_drafted(draft)
+        return WrittenWindow(window.start, tuple(detections), written.transcript)
+
+    async def _draft(self, window: Window, heard: Heard) -> Draft:
         first = window is self._windows[0]
         language = None if first and not self._language.done() else await self._language
         with self._stages.timed("decode"):
-            written = await self._parts.batches.write(self._listener, Passage(heard, tuple(detections), language))
+            passage = Passage(heard, (), language, self._options(window))
+            draft = await self._parts.batches.draft(self._listener, passage)
         if not self._language.done():
-            self._language.set_result(written.language)
-        return WrittenWindow(start, tuple(detections), written.transcript)
+            self._language.set_result(draft.language)
+        return draft
+
+    def _options(self, window: Window) -> DecodingOptions:
+        """The same audio draws the same text, whoever asks and whatever else is being written."""
+        asked = self._request
+        seed = 0
+        if asked.temperature > 0:
+            seed = int.from_bytes(hashlib.sha256(window.samples.tobytes()).digest()[:8], "big")
+        return DecodingOptions(asked.prompt, asked.temperature, seed)
 
     async def _ask(self, utterance: CompressedUtterance) -> Gathered:
         if self._request.glossary is None:
@@ -158,7 +188,7 @@ def detections_of(answers: Sequence[ShardResult], own: ShardResult | None, parts
 
 async def in_order(
     work: Callable[[Item], Awaitable[Result]], items: Sequence[Item], at_once: int
-) -> AsyncIterator[Result]:
+) -> AsyncGenerator[Result, None]:
     """The results in the order of the items, so many worked on at a time; an exception ends all of them."""
     begun: deque[asyncio.Future[Result]] = deque()
     try:

@@ -15,10 +15,11 @@ from compression.search_model import SearchModel
 from compression.storage import load_spotter
 from serve.backend import GlossaryVersion
 from serve.graph_settings import GlossarySearchSettings
+from serve.logs import LogSettings, configure
 from serve.replicas.figures import ShardFigures
 from serve.replicas.opened import OpenVersions
 
-_LOG = logging.getLogger("ray.serve")
+_LOG = logging.getLogger("harken.search")
 
 
 class Shard:
@@ -28,7 +29,8 @@ class Shard:
         HarkenError: spotter or search model are missing, damaged or do not belong together.
     """
 
-    def __init__(self, number: int, settings: GlossarySearchSettings) -> None:
+    def __init__(self, number: int, settings: GlossarySearchSettings, logs: LogSettings) -> None:
+        configure(logs, f"shard-{number}")
         torch.set_num_threads(settings.threads)
         self._settings = settings
         self._spotter = load_spotter(settings.spotter, settings.device)
@@ -71,7 +73,7 @@ class Shard:
         models = glossary.manifest.description.models
         in_use = models.model_copy(update={"spotter": self._search_model.spotter, "search": self._fingerprint})
         check_models(models, in_use, version.folder)
-        _LOG.info("opened version %d of glossary %s", version.version, version.glossary_id)
+        _LOG.debug("opened version %d of glossary %s", version.version, version.glossary_id)
         size = sum(path.stat().st_size for path in version.folder.rglob("*") if path.is_file())
         cascade = Cascade(self._spotter, self._search_model, glossary, self._settings.cascade)
         return cascade, size * len(self._partitions) // PARTITIONS

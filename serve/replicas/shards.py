@@ -17,7 +17,7 @@ from serve.errors import ServiceError
 from serve.handles import answer
 from serve.replicas.figures import SearchFigures
 
-_LOG = logging.getLogger("ray.serve")
+_LOG = logging.getLogger("harken.search")
 # A replica that is lost is replaced, or another one takes over; until Serve has noticed, it may be chosen again.
 _SECONDS_BETWEEN_TRIES = 0.05
 _READY_SECONDS = 2.0

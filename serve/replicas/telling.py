@@ -25,7 +25,6 @@ def transcription_of(
     """The windows as one transcript; times count from the beginning of the audio, characters from that of the text."""
     joined = join_transcripts([window.transcript for window in windows], [window.start for window in windows])
     detections = [shifted(detection, window.start) for window in windows for detection in window.detections]
-    logprobs = [window.transcript.average_logprob for window in windows for _ in window.transcript.segments]
     return Transcription(
         text=joined.text,
         language=language,
@@ -35,9 +34,11 @@ def transcription_of(
                 segment.start,
                 segment.end,
                 joined.text[segment.character_start : segment.character_end].strip(),
-                average_logprob=0.0 if math.isnan(logprob) else logprob,
+                segment.tokens,
+                _measured(segment.average_logprob),
+                _measured(segment.no_speech_probability),
             )
-            for segment, logprob in zip(joined.segments, logprobs, strict=True)
+            for segment in joined.segments
         ),
         words=tuple(Word(word.text.strip(), word.start, word.end) for word in joined.words),
         unbiased=joined.unbiased,
@@ -61,6 +62,10 @@ def spotting_of(
 def shifted(detection: Detection, seconds: float) -> Detection:
     """The detection, so much later."""
     return replace(detection, start=detection.start + seconds, end=detection.end + seconds)
+
+
+def _measured(figure: float) -> float:
+    return 0.0 if math.isnan(figure) else figure
 
 
 def _biased(decision: Decision, detection: Detection) -> BiasedTerm:

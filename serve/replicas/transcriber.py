@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from time import perf_counter
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from ray import serve
@@ -19,16 +19,19 @@ from harken.vad import VoiceActivity
 from harken.whisper import Whisper, load_whisper
 from serve.backend import Readiness, Spotting, Transcription, TranscriptionRequest
 from serve.graph_settings import GraphSettings
+from serve.logs import configure
 from serve.recipe import build_recipe
 from serve.replicas.figures import SearchFigures, Stages, TranscriberFigures
 from serve.replicas.keyword_terms import KeywordTerms
-from serve.replicas.listener import Heard, Listener, Passage, Wave, Written
+from serve.replicas.listener import Draft, Heard, Listener, Passage, Wave, Written
 from serve.replicas.session import Parts, Session
 from serve.replicas.shards import Shards
 from serve.replicas.windows import find_windows
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+# Its types know functions, and no methods.
+_batched: Any = serve.batch
 
 
 class Transcriber:
@@ -39,6 +42,7 @@ class Transcriber:
     """
 
     def __init__(self, settings: GraphSettings, shards: Sequence[DeploymentHandle]) -> None:
+        configure(settings.logs, "transcriber")
         own = settings.transcriber
         torch.set_num_threads(own.threads)
         self._settings = settings
@@ -55,7 +59,7 @@ class Transcriber:
         shards_ = Shards(shards, settings.glossary.deadline_seconds, SearchFigures())
         self._parts = Parts(self, shards_, search_model.calibration, cascade, own.windows_at_once)
         self._working = 0
-        for batched in (self._encode, self._write):
+        for batched in (self._encode, self._draft, self._write):
             batched.set_max_batch_size(own.batch)
             batched.set_batch_wait_timeout_s(own.batch_seconds)
 
@@ -106,18 +110,27 @@ class Transcriber:
         """See `session.Batches`."""
         return _result(await self._encode(listener, wave))
 
+    async def draft(self, listener: Listener, passage: Passage) -> Draft:
+        """See `session.Batches`."""
+        return _result(await self._draft(listener, passage))
+
     async def write(self, listener: Listener, passage: Passage) -> Written:
         """See `session.Batches`."""
         return _result(await self._write(listener, passage))
 
-    @serve.batch
+    @_batched
     async def _encode(self, listeners: list[Listener], waves: list[Wave]) -> list[Heard | Exception]:
         self._figures.batched("encode", len(waves))
         return await asyncio.to_thread(_by_listener, Listener.encode, listeners, waves)
 
-    @serve.batch
-    async def _write(self, listeners: list[Listener], passages: list[Passage]) -> list[Written | Exception]:
+    @_batched
+    async def _draft(self, listeners: list[Listener], passages: list[Passage]) -> list[Draft | Exception]:
         self._figures.batched("decode", len(passages))
+        return await asyncio.to_thread(_by_listener, Listener.draft, listeners, passages)
+
+    @_batched
+    async def _write(self, listeners: list[Listener], passages: list[Passage]) -> list[Written | Exception]:
+        self._figures.batched("bias", len(passages))
         return await asyncio.to_thread(_by_listener, Listener.write, listeners, passages)
 
     async def _session(self, request: TranscriptionRequest) -> Session:
@@ -169,7 +182,7 @@ def _by_listener(
 
 
 def _each(
-    work: Callable[[Listener, Sequence[Item]], list[Result]], listener: Listener, items: Sequence[Item]
+    work: Callable[[Listener, Sequence[Item]], Sequence[Result | Exception]], listener: Listener, items: Sequence[Item]
 ) -> list[Result | Exception]:
     try:
         return list(work(listener, items))
@@ -177,7 +190,7 @@ def _each(
         if len(items) == 1:
             return [failure]
         # One request's window must not cost the others in its batch their answer.
-        return [result for item in items for result in _each(work, listener, [item])]
+        return [outcome for item in items for outcome in _each(work, listener, [item])]
 
 
 def _result(outcome: Result | Exception) -> Result:

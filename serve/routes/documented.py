@@ -21,7 +21,7 @@ class ErrorAnswer(BaseModel):
 
 
 _CAUSES = {
-    400: "The body is broken, or holds an unknown or no required field",
+    400: "The body is broken, or holds an unknown field, a form's bad value, or lacks a required one",
     401: "The key is missing or not valid",
     403: "The key lacks the scope",
     404: "There is no such thing for this tenant",

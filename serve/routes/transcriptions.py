@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
 from contextlib import aclosing
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -68,10 +68,14 @@ class TranscriptionFields(ListeningFields):
     """What a transcription takes beside the file."""
 
     model: str = Field(max_length=256, description=f"an id of /v1/models; {ANY_MODEL}: the default one")
-    prompt: str = Field("", max_length=4000, description="text that goes before, for style and spelling")
+    prompt: str = Field(
+        "", max_length=4000, description="text that goes before every window of the recording, for style and spelling"
+    )
     response_format: Format = "json"
     timestamp_granularities: tuple[Literal["word", "segment"], ...] = Field((), description="of verbose_json")
-    temperature: float = Field(0.0, ge=0.0, le=1.0)
+    temperature: float = Field(
+        0.0, ge=0.0, le=1.0, description="0: the likeliest text; above: drawn, the same one for the same audio"
+    )
     stream: bool = Field(False, description="server-sent events; for the formats json and text")
     chunking_strategy: Literal["auto"] | None = Field(None, description="long audio is always cut at its pauses")
 
@@ -152,7 +156,7 @@ async def _prepare(
     """Everything that can be refused, in the order of what it costs to find out."""
     limits = service.settings.limits
     if len(fields.keywords) > limits.keywords:
-        raise invalid("keywords", f"keywords: at most {limits.keywords}; more belong in a glossary.")
+        raise invalid("keywords", f"keywords: at most {limits.keywords}; more belong in a glossary.", status=400)
     model = _model(service, fields)
     glossary: GlossaryVersion | None = None
     if fields.glossary_id is not None:
@@ -160,7 +164,7 @@ async def _prepare(
             raise ServiceError(403, "missing_scope", "This key lacks the scope 'glossaries:read'.")
         glossary = await run_in_threadpool(service.glossaries.version, caller.tenant.id, fields.glossary_id)
     wave = await decode_upload(request, service, caller, upload.content)
-    more = {}
+    more: dict[str, Any] = {}
     if isinstance(fields, TranscriptionFields):
         words = "word" in fields.timestamp_granularities
         more = {"prompt": fields.prompt, "temperature": fields.temperature, "words": words}
@@ -202,7 +206,7 @@ def _model(service: Service, fields: ListeningFields) -> str:
         raise ServiceError(404, "model_not_found", f"There is no model {fields.model!r}: see /v1/models.", "model")
     if fields.language is not None and fields.language not in card.languages:
         known = ", ".join(card.languages)
-        raise invalid("language", f"language: {card.id} knows {known}, and not {fields.language!r}.")
+        raise invalid("language", f"language: {card.id} knows {known}, and not {fields.language!r}.", status=400)
     return card.id
 
 
@@ -263,7 +267,7 @@ async def _stream(
     return StreamingResponse(events(), media_type="text/event-stream", headers={"Cache-Control": "no-store"})
 
 
-async def _after(first: Any, rest: AsyncIterator[Any]) -> AsyncIterator[Any]:
+async def _after(first: Any, rest: AsyncIterator[Any]) -> AsyncGenerator[Any, None]:
     yield first
     async for piece in rest:
         yield piece

@@ -2,7 +2,7 @@
 
 import io
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -11,12 +11,16 @@ import httpx2
 import openai
 import pytest
 import ray
+import torch
+from peft import LoraConfig, get_peft_model
+from transformers import WhisperForConditionalGeneration
 
 from compression.cascade.search import Cascade
 from compression.cascade.utterance import CompressedUtterance
 from compression.features import utterance_frames
 from compression.frames import Frames
 from compression.glossary.glossary import open_glossary
+from compression.glossary.manifest import read_manifest
 from compression.search_model import SearchModel
 from compression.storage import load_spotter
 from harken.vad import VoiceActivity
@@ -34,7 +38,18 @@ SAID = "我们今天去商店买铂金包"
 
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> GraphSettings:
-    return service_settings(tmp_path_factory.mktemp("graph"))
+    folder = tmp_path_factory.mktemp("graph")
+    adapter = save_adapter(folder / "adapter")
+    return service_settings(folder, f"models.adapted={{folder: {NANO}, adapter: {adapter}, language: zh}}")
+
+
+def save_adapter(folder: Path) -> Path:
+    """A LoRA adapter of random weights, on the encoder as well."""
+    network = WhisperForConditionalGeneration.from_pretrained(NANO, dtype=torch.float32)
+    torch.manual_seed(0)
+    config = LoraConfig(r=4, lora_alpha=32, target_modules=["q_proj", "v_proj"], init_lora_weights=False)
+    get_peft_model(network, config).save_pretrained(folder)
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +104,48 @@ def test_the_unmodified_openai_client_transcribes_what_the_model_writes(address)
     assert [word.start for word in answer.words] == sorted(word.start for word in answer.words)
     assert answer.words[-1].end <= answer.duration
     assert "".join(segment.text for segment in answer.segments).replace(" ", "") == answer.text.replace(" ", "")
+    heard = whisper.transcribe([wave[window.start : window.end]])[0]
+    assert tuple(token for segment in answer.segments for token in segment.tokens) == heard.tokens
+    counts = [len(segment.tokens) for segment in answer.segments]
+    counts[-1] += 1
+    total = sum(segment.avg_logprob * count for segment, count in zip(answer.segments, counts, strict=True))
+    assert total / sum(counts) == pytest.approx(heard.average_logprob, abs=1e-3)
+    assert all(0 < segment.no_speech_prob < 1 for segment in answer.segments)
+    assert all(segment.compression_ratio > 0 for segment in answer.segments)
+
+
+@pytest.mark.smoke
+def test_prompt_and_temperature_change_what_is_written_the_same_way_each_time(address):
+    client = openai.OpenAI(base_url=f"{address}/v1", api_key="none", timeout=PATIENCE)
+    content = speech_file(SAID)
+
+    def write(**options: Any) -> str:
+        return client.audio.transcriptions.create(model="nano", file=("speech.flac", content), **options).text
+
+    plain = write()
+    assert write(temperature=0.0) == plain
+    with ThreadPoolExecutor(3) as pool:
+        drawn = list(pool.map(lambda _: write(temperature=1.0), range(3)))
+    assert len(set(drawn)) == 1
+    assert drawn[0] != plain
+    prompted = write(prompt="GUCCI PRADA " * 20)
+    assert prompted != plain
+    assert prompted == write(prompt="GUCCI PRADA " * 20)
+
+
+@pytest.mark.smoke
+def test_an_adapter_is_chosen_by_the_name_of_its_model(address, settings, client):
+    wave = speech(SAID)
+    adapted = load_whisper(str(NANO), device="cpu", adapter=str(settings.models["adapted"].adapter))
+    (window,) = VoiceActivity().windows(wave, adapted.window_samples)
+    expected = adapted.transcribe([wave[window.start : window.end]])[0].text
+    plain, own = (ask(client, model=name).raise_for_status().json()["text"] for name in ("nano", "adapted"))
+    assert own == expected != plain
+    assert [model["id"] for model in client.get("/v1/models").json()["data"]] == ["nano", "adapted"]
+    # What is spotted is heard by the encoder that the glossaries belong to, whoever writes.
+    sent = {"keywords[]": ["铂金包"]}
+    spotted, same = (detections(ask(client, "keywords", model=name, **sent)) for name in ("nano", "adapted"))
+    assert spotted == same != []
 
 
 @pytest.mark.smoke
@@ -145,7 +202,7 @@ def test_a_stream_is_the_transcript_in_pieces(address, client):
     assert "".join(pieces) == whole == events[-1].text
 
 
-def test_requests_during_a_swap_succeed_and_the_new_version_is_used_after_it(client, glossary):
+def test_requests_during_a_swap_succeed_and_the_new_version_is_used_after_it(client, glossary, settings):
     versions: list[int] = []
 
     def listen() -> int:
@@ -160,6 +217,9 @@ def test_requests_during_a_swap_succeed_and_the_new_version_is_used_after_it(cli
     assert waiting.result()["status"] == "ready", waiting.result()["failure_reason"]
     assert listen() == before + 1
     assert versions == sorted(versions)
+    # What was there is not spoken again: the new version is the old one's files and one segment more.
+    folder = Path(settings.service.data) / "glossaries" / glossary / f"version-{before + 1:06d}"
+    assert [segment.entries for segment in read_manifest(folder).segments] == [5, 1]
     terms = [row["term"] for row in client.get(f"/v1/glossaries/{glossary}/terms").json()["data"]]
     assert "手提包" in terms
 
@@ -195,3 +255,41 @@ def test_a_shard_that_is_killed_costs_no_request_its_answer(client, glossary):
     while ask(client, "keywords", glossary_id=glossary).json()["degraded"]:
         assert time.monotonic() < ends, "the shard did not come back"
     assert client.get("/readyz").status_code == 200
+
+
+@pytest.mark.smoke
+@pytest.mark.faults
+def test_a_shard_that_stays_away_is_told_until_it_is_back(client, glossary, settings):
+    """Its model is not there when Serve starts it again, so that nobody need hurry to see it missing."""
+    short = settings.glossary.model_copy(update={"deadline_seconds": 5.0})
+    start(settings.model_copy(update={"glossary": short}))
+    wait_until(lambda: ask(client, "keywords", glossary_id=glossary), lambda told: told.get("degraded") is False)
+    spotter = settings.glossary.spotter
+    aside = spotter.rename(spotter.with_name("aside"))
+    try:
+        for actor in ray.util.list_named_actors(all_namespaces=True):
+            if "shard-0" in actor["name"]:
+                ray.kill(ray.get_actor(actor["name"], actor["namespace"]))
+        told = wait_until(lambda: ask(client, "keywords", glossary_id=glossary), lambda told: told.get("degraded"))
+        assert told["shards"] == {"answered": 1, "total": 2}
+        transcript = ask(client, glossary_id=glossary).raise_for_status()
+        assert transcript.json()["biasing"]["degraded"] is True
+        assert (transcript.headers["x-harken-degraded"], transcript.headers["x-harken-shards"]) == ("true", "1/2")
+        strict = ask(client, glossary_id=glossary, strict="true")
+        assert (strict.status_code, strict.json()["error"]["code"]) == (503, "unavailable")
+        assert int(strict.headers["retry-after"]) >= 1
+        assert client.get("/readyz").status_code == 503
+    finally:
+        aside.rename(spotter)
+    wait_until(lambda: client.get("/readyz"), lambda told: told.get("status") == "ok")
+    wait_until(lambda: ask(client, "keywords", glossary_id=glossary), lambda told: told.get("degraded") is False)
+    assert ask(client, glossary_id=glossary, strict="true").status_code == 200
+
+
+def wait_until(asked: Callable[[], httpx2.Response], reached: Callable[[dict[str, Any]], Any]) -> dict[str, Any]:
+    """The answer that has come to a state."""
+    ends = time.monotonic() + PATIENCE
+    while not reached(told := asked().json()):
+        assert time.monotonic() < ends, told
+        time.sleep(0.5)
+    return told

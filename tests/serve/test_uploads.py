@@ -133,8 +133,10 @@ def test_broken_uploads_are_refused_in_bounded_memory(server: Server, client: ht
             assert set(answer.json()["error"]) == {"message", "type", "param", "code"}, name
             assert "/" not in answer.json()["error"]["message"], name
     assert own.memory_info().rss - before < 200 * 1024 * 1024
-    # No process stays behind, and what is fine is still heard.
-    assert len(psutil.Process(server.service.decoder._process.pid).children()) == 0
+    # No process stays behind but the one that waits for the next file, and what is fine is still heard.
+    decoding = psutil.Process(server.service.decoder._process.pid)
+    psutil.wait_procs(decoding.children()[:-1], timeout=60)
+    assert len(decoding.children()) == 1
     assert post(client, encoded(speech(), SAMPLE_RATE, "FLAC")).status_code == 200
 
 
@@ -181,6 +183,24 @@ def test_the_decoding_process_is_replaced_when_it_dies(server: Server, client: h
     process.wait()
     assert post(client, content).status_code == 200
     assert server.service.decoder._process.pid != process.pid
+
+
+def test_a_waiting_fork_that_dies_costs_nobody_an_answer(server: Server, client: httpx2.Client) -> None:
+    content = encoded(speech(), SAMPLE_RATE, "FLAC")
+    assert post(client, content).status_code == 200
+    for child in psutil.Process(server.service.decoder._process.pid).children():
+        child.kill()
+        child.wait(60)
+    assert post(client, content).status_code == 200
+
+
+def test_no_fork_outlives_the_service(tmp_path: Path, backend: NanoBackend) -> None:
+    with running(tmp_path, backend) as server, server.client() as client:
+        assert post(client, encoded(speech(), SAMPLE_RATE, "FLAC")).status_code == 200
+        forks = psutil.Process(server.service.decoder._process.pid).children()
+    assert forks
+    psutil.wait_procs(forks, timeout=60)
+    assert not any(fork.is_running() for fork in forks)
 
 
 def test_the_decoding_process_knows_no_secret_and_keeps_no_file(

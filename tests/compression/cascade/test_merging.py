@@ -36,6 +36,12 @@ def test_a_detection_says_where_and_why():
     assert found.probability == pytest.approx(1 / (1 + math.exp(-2.0)))
 
 
+@pytest.mark.parametrize(("spoken", "told"), [("el vee", "el vee"), ("", ""), ("[[k'Eli]]", ""), ("爱[[ma3]]", "")])
+def test_a_detection_says_how_its_recordings_were_spoken_where_that_is_text(spoken, told):
+    (found,) = merge([result(replace(hit(7, 12, 18, 2.0), spoken=spoken))], CALIBRATION)
+    assert found.spoken == told
+
+
 def test_one_wins_at_each_place():
     crowd = result(hit(1, 0, 10, 3.0), hit(2, 4, 12, 2.5), hit(3, 10, 20, 1.0), hit(4, 2, 5, 2.0))
     assert terms(crowd, probability=0.0) == ["term 3", "term 1"]

@@ -245,3 +245,39 @@ def test_a_copy_of_the_folder_is_the_glossary(tmp_path):
     added(store, *range(10))
     shutil.copytree(store.folder, tmp_path / "copy")
     assert told(open_glossary(tmp_path / "copy")) == told(open_glossary(store.folder))
+
+
+def test_a_revised_glossary_is_what_a_new_one_of_the_same_terms_is(tmp_path):
+    store = created(tmp_path / "store")
+    store.add([entry(number) for number in range(6)], [enrolment(n, v) for n in range(6) for v in "ab"])
+    # 1 goes; 2 loses a recording and gets a spelling; 3 gets another recording; 9 is new; the rest stays.
+    dropped = {(entry(2).id, "b")}
+    revised = np.array([entry(number).id for number in (1, 2, 3)], dtype=np.uint64)
+    with store.revising(revised, dropped) as writer:
+        respelled = Entry(entry(2).phonemes, (Spelling("other"),))
+        writer.add([respelled, entry(3), entry(9)], [enrolment(3, "b", 1), enrolment(9)])
+    new = created(tmp_path / "new")
+    recordings = [enrolment(n, v) for n in (0, 4, 5) for v in "ab"]
+    recordings += [enrolment(2, "a"), enrolment(3, "a"), enrolment(3, "b", 1), enrolment(9)]
+    new.add([*(entry(number) for number in (0, 3, 4, 5, 9)), respelled], recordings)
+    assert told(open_glossary(store.folder)) == told(open_glossary(new.folder))
+    assert [segment.removed for segment in store.manifest.segments] == [3, 0]
+    store.compact()
+    store.prune()
+    assert files(store.folder) == files(new.folder)
+
+
+def test_what_is_revised_and_not_added_is_gone_and_an_error_changes_nothing(tmp_path):
+    store = created(tmp_path / "store")
+    added(store, 1, 2)
+    both = np.array([entry(number).id for number in (1, 2, 7)], dtype=np.uint64)
+    with pytest.raises(HarkenError, match="entry"), store.revising(both) as writer:
+        writer.add([entry(5)], [])
+    assert store.manifest.entries == 2
+    with store.revising(both):
+        pass
+    assert (store.manifest.entries, store.manifest.segments) == (0, ())
+    version = store.manifest.version
+    with store.revising(both):
+        pass
+    assert store.manifest.version == version

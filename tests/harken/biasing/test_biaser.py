@@ -11,6 +11,7 @@ from actors.tts.interface import SpeechRequest
 from harken.audio import SAMPLE_RATE, resample
 from harken.biasing import guards
 from harken.biasing.biaser import Biaser
+from harken.biasing.candidates import Heard
 from harken.biasing.merge import merge
 from harken.biasing.settings import BiasingSettings
 from harken.detection import Detection
@@ -61,7 +62,7 @@ def detections(speech) -> list[list[Detection]]:
         start = text.find(term) if term else 0
         units = [unit for unit in spoken.units if start <= unit.character_start < start + max(len(term), 3)]
         span = units[0].start, units[-1].end
-        true = [Detection(term, *span, 0.6, (term,))] if term else []
+        true = [Detection(term, *span, 0.98, (term,))] if term else []
         found.append([*true, Detection("neverfull", *span, 0.6, ("neverfull",))])
     return found
 
@@ -182,3 +183,26 @@ def test_an_unknown_language_is_named(nano, sounds, waves):
 
 def test_no_windows_no_transcripts(nano, sounds, waves):
     assert Biaser(nano, sounds).transcribe(nano.encode(nano.features(waves[:1])), [], []) == []
+
+
+def test_biasing_goes_on_from_a_draft_as_if_all_was_written_together(nano, sounds, waves, detections, proposals):
+    encoded, seconds = nano.encode(nano.features(waves)), [len(wave) / SAMPLE_RATE for wave in waves]
+    biaser = Biaser(nano, sounds)
+    drafts = biaser.propose(encoded, seconds, [[]] * len(waves))
+    assert [draft.heard.text for draft in drafts] == [window.heard.text for window in proposals]
+    assert not any(draft.biased or draft.candidates for draft in drafts)
+    later = biaser.propose(encoded, seconds, detections, drafts=drafts)
+    assert [window.biased for window in later] == [window.biased for window in proposals]
+    assert [biaser.transcript(window).text for window in later] == [merge(window).text for window in proposals]
+    reasons = [[decision.reason for decision in merge(window).decisions] for window in later]
+    assert reasons == [[decision.reason for decision in merge(window).decisions] for window in proposals]
+
+
+def test_a_draft_of_nothing_leaves_nothing_to_bias(nano, sounds, detections):
+    silence = nano.encode(nano.features([np.zeros(SAMPLE_RATE, np.float32)]))
+    biaser = Biaser(nano, sounds)
+    drafts = biaser.propose(silence, [1.0], [[]])
+    drafts[0].heard, drafts[0].unbiasable = Heard("", ()), guards.NOTHING_HEARD
+    (window,) = biaser.propose(silence, [1.0], [detections[0]], drafts=drafts)
+    assert window.candidates == []
+    assert {decision.reason for decision in merge(window).decisions} == {guards.NOTHING_HEARD}

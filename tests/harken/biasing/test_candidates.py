@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from actors.phonetics import Phonetics
@@ -24,11 +26,24 @@ def heard(text: str) -> Heard:
 def test_the_span_that_sounds_like_the_term_is_found_near_its_time(sounds):
     # It was said from 1.0 to 2.5; the detection is a little late.
     detection = Detection("铂金包", 1.2, 2.7, 0.9)
-    best, second = time_spans(heard("喜欢博近包很好"), 3, detection, sounds, SETTINGS)
+    best, second, *_ = time_spans(heard("喜欢博近包很好"), 3, detection, sounds, SETTINGS)
     assert (best.detection, best.first, best.last) == (3, 2, 5)
     assert best.distance == 0.0
     assert best.overlap == pytest.approx(1.3 / 1.5)
     assert second.distance > 0.0
+
+
+def test_words_said_beside_the_detection_are_protected_as_far_as_the_model_is_sure_of_them(sounds):
+    text = heard("喜欢博近包很好")
+    sure = replace(text, probabilities=(0.9, 0.9, 0.2, 0.2, 0.9, 0.8, 0.9))
+    detection = Detection("铂金包", 1.25, 2.7, 0.9)
+    spans = {(one.first, one.last): one for one in time_spans(sure, 0, detection, sounds, SETTINGS)}
+    # Half of 博 is outside, and most of 很.
+    assert spans[2, 5].beside == pytest.approx(0.5 * 0.2)
+    assert spans[2, 6].beside == pytest.approx(0.5 * 0.2 + 0.6 * 0.8)
+    assert next(iter(spans)) == (2, 5)
+    (own,) = [one for one in time_spans(text, 0, detection, sounds, SETTINGS) if (one.first, one.last) == (2, 5)]
+    assert own.beside == pytest.approx(0.5)
 
 
 def test_nothing_is_found_where_nothing_was_heard(sounds):

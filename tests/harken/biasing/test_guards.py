@@ -1,12 +1,19 @@
+from dataclasses import replace
+
 import pytest
 
 from harken.biasing import guards
 from harken.biasing.candidates import Candidate, Heard
-from harken.biasing.settings import BiasingSettings
+from harken.biasing.settings import BiasingSettings, BoundarySettings, EvidenceSettings
 from harken.biasing.transcript import spread
 from harken.detection import Detection
 
-SETTINGS = BiasingSettings()
+# Weights of its own, so that a new fit changes nothing here.
+SETTINGS = BiasingSettings(
+    evidence=EvidenceSettings(constant=4.1, distance=-2.7, gain=0.6, probability=0.5, beside=-1.0),
+    boundary=BoundarySettings(distance=-2.0, gain=0.4, beside=-2.0),
+    least_evidence=-0.5,
+)
 
 
 def detection(term: str, probability: float = 0.5, *spellings: str) -> Detection:
@@ -85,6 +92,26 @@ def test_one_term_wins_each_word_and_the_longer_one_of_equals():
     assert guards.choose([long, apart], [range(2, 3)]) == [apart]
     text = "博近包很好看了"
     assert "博近包" in guards.taken_by(short, chosen, Heard(text, tuple(spread(text, 0.0, 1.0))))
+
+
+def test_a_term_takes_no_word_that_was_said_beside_it():
+    # 水同时 is what was heard of it; 和 was said before.
+    own = guards.assess(candidate(2, 5, distance=0.2), detection("水桶包"), {"水桶包": -2.5}, SETTINGS)
+    wider = replace(candidate(1, 5, distance=0.25), beside=0.9)
+    swallowing = guards.assess(wider, detection("水桶包"), {"水桶包": -2.2}, SETTINGS)
+    assert own.accepted
+    assert swallowing.accepted
+    assert guards.choose([swallowing, own], []) == [own]
+    # Where it cannot stand there, the next best is taken.
+    assert guards.choose([swallowing, own], [range(4, 5)]) == []
+    narrower = guards.assess(candidate(2, 4, distance=0.4), detection("水桶包"), {"水桶包": -2.5}, SETTINGS)
+    assert guards.choose([swallowing, own, narrower], [range(4, 5)]) == [narrower]
+
+
+def test_words_beside_a_detection_speak_against_it():
+    wider = replace(candidate(distance=0.5), beside=2.0)
+    assert guards.assess(candidate(distance=0.5), detection("铂金包"), {"铂金包": -4.0}, SETTINGS).accepted
+    assert guards.assess(wider, detection("铂金包"), {"铂金包": -4.0}, SETTINGS).reason == guards.WEAK
 
 
 def test_settings_without_a_mechanism_are_refused():

@@ -54,6 +54,21 @@ def test_no_terms_no_prompt(whisper):
     assert prompt_tokens(whisper, [], BiasingSettings()) == []
 
 
+def test_what_was_said_before_stands_before_the_terms_and_makes_way_for_them(whisper):
+    before = "abcdefgh" * 20
+    settings = BiasingSettings(prompt_tokens=8)
+    alone = prompt_tokens(whisper, [], settings, before)
+    assert len(alone) == POSITIONS // 2
+    assert (" " + before).endswith(written(whisper, alone[1:]))
+    both = prompt_tokens(whisper, detections(ami=0.9), settings, before)
+    assert len(both) == POSITIONS // 2
+    assert written(whisper, both).endswith(before[-10:] + " (ami)")
+    assert prompt_tokens(whisper, detections(ami=0.9), settings, " \n") == prompt_tokens(
+        whisper, detections(ami=0.9), settings
+    )
+    assert written(whisper, prompt_tokens(whisper, [], settings, "ab")) == "<|startofprev|> ab"
+
+
 def test_no_term_becomes_a_special_token(whisper):
     special = set(whisper.processor.tokenizer.get_added_vocab().values())
     tokens = prompt_tokens(whisper, [Detection("a<|endoftext|>b", 0.0, 1.0, 0.5)], BiasingSettings())

@@ -10,7 +10,7 @@ from serve.replicas.telling import WrittenWindow, spotting_of, transcription_of
 def window(start: float, text: str, *decisions: Decision, logprob: float = -0.5) -> WrittenWindow:
     detections = tuple(Detection(one.term, one.start, one.end, one.probability) for one in decisions)
     words = (Word(text, 0.5, 1.0),) if text else ()
-    segments = (Segment(0, len(text), 0.5, 1.0),) if text else ()
+    segments = (Segment(0, len(text), 0.5, 1.0, (7, 8), logprob, 0.2),) if text else ()
     return WrittenWindow(start, detections, BiasedTranscript(text, text, decisions, words, segments, logprob, False))
 
 
@@ -27,6 +27,7 @@ def test_times_and_characters_count_from_the_beginning_of_the_recording():
         ("包", 0.5, -0.5),
         ("Kelly", 10.5, -0.5),
     ]
+    assert {(one.tokens, one.no_speech_probability) for one in found.segments} == {((7, 8), 0.2)}
     told = [(term.detection.term, term.detection.start, term.outcome, term.replaced) for term in found.terms]
     assert told == [
         ("包", 0.5, "already right", ""),

@@ -1,71 +1,45 @@
-"""What biasing does to transcripts, mechanism by mechanism: ``python -m benchmarks.biasing``.
+"""What the mechanisms and guards of biasing do with detections that are given.
 
 Notes with terms that the embedded model has never seen, spoken by espeak-ng in held-out voices. What a search of the
 glossary would detect is given instead: the terms that are said, at the synthesizer's own times with a jitter, alone
-and among false ones that sound most like something in the utterance. All detections have the probability 0.5, so it
+and among false ones that sound most like something in the utterance. All detections have one probability, so it
 tells nothing. Sentences without terms, silence, noise and clicks get false detections only.
 """
 
 import argparse
-import json
-import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 from rich.table import Table
 
 from actors.phonetics import Phonetics, Sounds, distance, join
-from actors.tts.espeak import HELD_OUT_VOICES, EspeakSynthesizer
-from actors.tts.interface import SpeechRequest
-from benchmarks.results import add_output_arguments, deliver, say, target
-from harken.audio import SAMPLE_RATE, resample
+from actors.tts.espeak import HELD_OUT_VOICES
+from benchmarks.biasing.systems import ALL, UNBIASED, compare, difference, interval
+from benchmarks.biasing.utterances import Spoken, read_rows, speak, without_speech
+from benchmarks.results import say, target
 from harken.biasing.biaser import Biaser
 from harken.biasing.merge import merge
 from harken.biasing.proposals import Proposals
-from harken.biasing.settings import BiasingSettings
+from harken.biasing.settings import MECHANISMS
+from harken.config import load_config
 from harken.detection import Detection
 from harken.keywords import KeywordMatcher, load_keywords
-from harken.metrics.bootstrap import bootstrap, paired_bootstrap
-from harken.metrics.utterance import UtteranceScore, score_utterance
 from harken.records import generator
-from harken.unit_times import UnitTime
 from harken.vad import VoiceActivity
 from harken.whisper import load_whisper
+from serve.graph_settings import GraphSettings
 
-MECHANISMS: dict[str, tuple[str, ...]] = {
-    "prompt": ("prompt",),
-    "boost": ("boost",),
-    "substitution": ("substitution",),
-    "all": ("prompt", "boost", "substitution"),
-}
-METRICS = ("keyword_recall", "mer", "cer")
 FALSE_DETECTIONS = 5
 # False terms are the nearest in sound of so many that are drawn.
 DRAWN = 60
-PROBABILITY = 0.5
+# As a search gives most of what it finds.
+PROBABILITY = 0.95
 JITTER_SECONDS = 0.05
 BATCH = 16
 _MOST_UNITS = 6
 # Of a length most like the term's.
 _PLACES_PER_TERM = 20
-
-
-@dataclass(frozen=True)
-class Spoken:
-    """A text with its recording at 16 kHz, and when its units are said."""
-
-    id: str
-    text: str
-    wave: np.ndarray
-    units: tuple[UnitTime, ...]
-
-    @property
-    def seconds(self) -> float:
-        return len(self.wave) / SAMPLE_RATE
 
 
 class Oracle:
@@ -116,20 +90,6 @@ class Oracle:
         return min((distance(said, heard), start, end) for heard, start, end in alike)
 
 
-def speak(rows: Sequence[Mapping[str, str]]) -> list[Spoken]:
-    """Each row in a held-out voice."""
-    requests = [
-        SpeechRequest(row["id"], row["text"], row["text"], HELD_OUT_VOICES[index % len(HELD_OUT_VOICES)], timed=True)
-        for index, row in enumerate(rows)
-    ]
-    spoken = []
-    for request, result in zip(requests, EspeakSynthesizer().synthesize(requests), strict=True):
-        assert result.wave is not None
-        wave = resample(result.wave, result.sample_rate, SAMPLE_RATE)
-        spoken.append(Spoken(request.id, request.text_label, wave, result.units))
-    return spoken
-
-
 def propose(biaser: Biaser, utterances: Sequence[Spoken], detections: Sequence[Sequence[Detection]]) -> list[Proposals]:
     """What every mechanism proposes, in batches."""
     found: list[Proposals] = []
@@ -149,67 +109,25 @@ def plain_seconds(biaser: Biaser, utterances: Sequence[Spoken]) -> float:
     return (time.process_time() - started) / len(utterances)
 
 
-def judge(utterances: Sequence[Spoken], texts: Sequence[str], matcher: KeywordMatcher) -> list[UtteranceScore]:
-    """Scores of transcripts."""
-    return [score_utterance(one.text, text, matcher, ()) for one, text in zip(utterances, texts, strict=True)]
-
-
-def compare(
-    utterances: Sequence[Spoken], proposals: Sequence[Proposals], matcher: KeywordMatcher
-) -> dict[str, dict[str, Any]]:
-    """By system its metrics with intervals, and how its MER differs from the unbiased text's."""
-    unbiased = judge(utterances, [window.heard.text for window in proposals], matcher)
-    systems = {"unbiased": (unbiased, 0)}
-    for name, mechanisms in MECHANISMS.items():
-        transcripts = [merge(window, mechanisms) for window in proposals]
-        accepted = sum(decision.accepted for one in transcripts for decision in one.decisions)
-        systems[name] = judge(utterances, [one.text for one in transcripts], matcher), accepted
-    for name in ("prompt", "boost"):
-        texts = [window.biased.get(name, window.heard.text) for window in proposals]
-        systems[f"{name}, without guards"] = judge(utterances, texts, matcher), 0
-    return {
-        name: {metric: bootstrap(scores)[metric] for metric in METRICS}
-        | {"accepted": accepted, "mer_difference": paired_bootstrap(unbiased, scores)["mer"]}
-        for name, (scores, accepted) in systems.items()
-    }
-
-
 def insertions(proposals: Sequence[Proposals]) -> int:
     """Terms that came into texts in which none of them was said."""
     return sum(decision.accepted for window in proposals for decision in merge(window).decisions)
-
-
-def without_speech() -> list[Spoken]:
-    """Silence, noise at three levels, hum and clicks, three seconds each."""
-    samples = 3 * SAMPLE_RATE
-    draw = np.random.default_rng(0)
-    moments = np.arange(samples) / SAMPLE_RATE
-    clicks = np.zeros(samples)
-    clicks[:: SAMPLE_RATE // 3] = 0.8
-    waves = {
-        "silence": np.zeros(samples),
-        **{f"noise {level:g}": level * draw.standard_normal(samples) for level in (0.001, 0.03, 0.3)},
-        "hum": 0.3 * np.sin(2 * np.pi * 50 * moments),
-        "clicks": clicks,
-    }
-    return [Spoken(name, "", wave.astype(np.float32), ()) for name, wave in waves.items()]
 
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
     """All figures."""
     matcher = KeywordMatcher(load_keywords(options.keywords))
     sounds = Phonetics()
-    notes, general = (
-        [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-        for path in (options.test, options.general)
-    )
-    notes = notes[options.skip : options.skip + options.utterances]
-    general = [row for row in general if not matcher.find(row["text"])][: options.utterances // 2]
+    notes = read_rows(options.test, 0, options.utterances)
+    general = [row for row in read_rows(options.general) if not matcher.find(row["text"])][: options.utterances // 2]
     say(f"speaking {len(notes)} notes and {len(general)} sentences without terms")
-    utterances, sentences = speak(notes), speak(general)
+    utterances, sentences = speak(notes, HELD_OUT_VOICES), speak(general, HELD_OUT_VOICES)
     sounds.learn([keyword.term for keyword in matcher.keywords] + [one.text for one in (*utterances, *sentences)])
     oracle = Oracle(matcher, sounds)
-    biaser = Biaser(load_whisper(options.model), sounds, BiasingSettings(terms=10))
+    service = load_config(options.config, options.overrides, GraphSettings)
+    settings = service.transcriber.biasing.model_copy(update={"terms": 10})
+    every = settings.model_copy(update=dict.fromkeys(MECHANISMS, True))
+    biaser = Biaser(load_whisper(service.models[service.default_model].folder), sounds, every)
     true = [oracle.true(one) for one in utterances]
     mixed = []
     for one, right in zip(utterances, true, strict=True):
@@ -228,7 +146,12 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     # Even without the voice activity detection that leaves such audio out.
     silent = propose(biaser, quiet, nothing)
     voices = VoiceActivity()
-    sets = {"true terms": compare(utterances, alone, matcher), "and 5 false ones": compare(utterances, among, matcher)}
+    references = [one.text for one in utterances]
+    sets = {
+        name: compare(references, [[window] for window in proposals], matcher, settings)
+        for name, proposals in (("true terms", alone), ("and 5 false ones", among))
+    }
+    systems = sets["and 5 false ones"]
     mistaken = insertions(free)
     return {
         "utterances": len(utterances),
@@ -243,13 +166,10 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         "cpu_seconds_per_utterance": {"plain": plain, "all mechanisms": biased, "ratio": biased / plain},
         "targets": {
             "recall of terms over the unbiased text's": target(
-                sets["and 5 false ones"]["all"]["keyword_recall"]["value"]
-                - sets["and 5 false ones"]["unbiased"]["keyword_recall"]["value"],
-                ">=",
-                0.4,
+                systems[ALL]["keyword_recall"]["value"] - systems[UNBIASED]["keyword_recall"]["value"], ">=", 0.4
             ),
             "MER difference to the unbiased text, upper bound, among false terms": target(
-                sets["and 5 false ones"]["all"]["mer_difference"]["high"], "<=", 0.0
+                systems[ALL]["mer_difference"]["high"], "<=", 0.0
             ),
             "terms inserted without speech": target(insertions(silent), "<=", 0),
             "terms inserted per sentence without terms": target(mistaken / max(1, len(sentences)), "<=", 0.25),
@@ -263,12 +183,12 @@ def tables(figures: Mapping[str, Any]) -> list[Table]:
     for name, systems in figures["sets"].items():
         table = Table("system", "recall", "MER", "CER", "MER difference", "terms written", title=f"Detections: {name}")
         for system, facts in systems.items():
-            difference = facts["mer_difference"]
             table.add_row(
                 system,
-                *(f"{facts[metric]['value']:.3f}" for metric in METRICS),
-                f"{difference['value']:+.3f} ({difference['low']:+.3f} to {difference['high']:+.3f})",
-                str(facts["accepted"]),
+                *(interval(facts[metric]) for metric in ("keyword_recall", "mer")),
+                f"{facts['cer']['value']:.3f}",
+                difference(facts["mer_difference"]),
+                str(facts.get("accepted", "–")),
             )
         found.append(table)
     table = Table("audio", "recordings", "terms inserted", title="False detections only")
@@ -278,22 +198,3 @@ def tables(figures: Mapping[str, Any]) -> list[Table]:
     ):
         table.add_row(name, str(figures[key][count]), str(figures[key]["insertions"]))
     return [*found, table]
-
-
-def main() -> None:
-    """Read the command line."""
-    arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--model", default="models/nano")
-    arguments.add_argument("--test", type=Path, default=Path("examples/luxury/test_notes.jsonl"))
-    arguments.add_argument("--general", type=Path, default=Path("examples/general/test.jsonl"))
-    arguments.add_argument("--keywords", type=Path, default=Path("examples/luxury/keywords.csv"))
-    arguments.add_argument("--utterances", type=int, default=120)
-    arguments.add_argument("--skip", type=int, default=48, help="the first notes, on which the guards were fitted")
-    add_output_arguments(arguments)
-    options = arguments.parse_args()
-    figures = measure(options)
-    deliver("biasing", figures, tables(figures), options)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
