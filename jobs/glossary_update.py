@@ -80,28 +80,33 @@ def _plan(
         for owner, voice in zip(owners.tolist(), voices.to_pylist(), strict=True):
             fresh.setdefault(owner, set()).add(voice)
     plan = _Plan(np.zeros(len(entries), dtype=bool), spoken=sum(map(len, fresh.values())))
-    listed = set()
+    # What is recorded and what is read without known phonemes may be one entry.
+    places: dict[int, list[int]] = {}
+    kept: dict[int, set[str]] = {}
     for place, (row, entry) in enumerate(entries):
         if BLOCKED in row["flags"]:
             continue
-        term = enrolled.term(entry.id)
-        had = set(term["voices"]) if term else set()
         draft = draft_of(row, entry)
         wanted = [one for name in (*run.engines, RECORDINGS) for one in recordings_of(run, name, draft)]
-        kept = {one["voice"] for one in wanted if enrolled.has(draft, one)}
-        new = fresh.get(place, set())
-        if not kept and not new:
+        own = {one["voice"] for one in wanted if enrolled.has(draft, one)}
+        if own or place in fresh:
+            plan.present[place] = True
+            plan.kept += len(own)
+            places.setdefault(entry.id, []).append(place)
+            kept.setdefault(entry.id, set()).update(own)
+    for identity, of_entry in places.items():
+        term = enrolled.term(identity)
+        if term is None:
+            plan.written += of_entry
             continue
-        plan.present[place] = True
-        plan.kept += len(kept)
-        listed.add(entry.id)
-        if term and not new and kept == had and term["spellings"] == spelling_rows(entry.spellings):
+        had, first = set(term["voices"]), entries[of_entry[0]][1]
+        alone = len(of_entry) == 1 and of_entry[0] not in fresh
+        if alone and kept[identity] == had and term["spellings"] == spelling_rows(first.spellings):
             continue
-        plan.written.append(place)
-        if term:
-            plan.revised.append(entry.id)
-            plan.dropped.update((entry.id, voice) for voice in had - kept)
-    plan.gone = [identity for identity in enrolled.entry_ids if identity not in listed]
+        plan.written += of_entry
+        plan.revised.append(identity)
+        plan.dropped.update((identity, voice) for voice in had - kept[identity])
+    plan.gone = [identity for identity in enrolled.entry_ids if identity not in places]
     plan.revised += plan.gone
     return plan
 

@@ -80,5 +80,7 @@ def service_settings(folder: Path, *more: str) -> GraphSettings:
         f"glossary.deadline_seconds={PATIENCE / 2}",
         f"builds.config={ROOT / 'configs/glossary.yaml'}",
         "transcriber.threads=1",
+        # The untrained search is sure of nothing.
+        "glossary.cascade.probability=0",
     ]
     return load_config(ROOT / "configs" / "serve.yaml", [*overrides, *more], GraphSettings)

@@ -145,7 +145,7 @@ def test_an_adapter_is_chosen_by_the_name_of_its_model(address, settings, client
     # What is spotted is heard by the encoder that the glossaries belong to, whoever writes.
     sent = {"keywords[]": ["铂金包"]}
     spotted, same = (detections(ask(client, "keywords", model=name, **sent)) for name in ("nano", "adapted"))
-    assert spotted == same != []
+    assert [one[:3] for one in spotted] == [one[:3] for one in same] != []
 
 
 @pytest.mark.smoke
