@@ -24,7 +24,7 @@ from harken.search_settings import CalibrationSettings
 # A cap must hold for the fullest of a glossary's partitions, and for larger glossaries.
 _CAP_SLACK = 2.0
 # Fewer would save no time.
-_SPAN_CAPS, _PATH_CAPS = (32, 512), (16, 512)
+_SPAN_CAPS, _PATH_CAPS = (128, 512), (16, 512)
 # Of the known terms, so many times fewer make the smallest glossary that the probabilities must hold for.
 _THINNED = 4
 

@@ -61,7 +61,7 @@ class CalibrationSettings(Section):
     stage_recall: float = Field(
         0.995, gt=0.0, lt=1.0, description="share of validation's said terms that each stage must keep, of those which"
     )
-    probability: Fraction = Field(0.1, description="would have this probability if no stage left anything out")
+    probability: Fraction = Field(0.02, description="would have this probability if no stage left anything out")
     candidates: PositiveInt = Field(128, description="of each utterance that the probabilities are fitted on")
     background: NonNegativeInt = Field(
         12, description="recordings of silence and of noise, as many each, that the probabilities are fitted on as well"
