@@ -13,7 +13,7 @@ from benchmarks.biasing import fit
 from benchmarks.biasing.__main__ import main
 from benchmarks.biasing.glossaries import nested_glossaries
 from benchmarks.biasing.searched import QUIET, targets
-from benchmarks.biasing.systems import DEFAULT, inserted
+from benchmarks.biasing.systems import ALL, DEFAULT, inserted, systems
 from benchmarks.biasing.utterances import without_speech
 from compression.glossary.glossary import open_glossary
 from harken.biasing.candidates import Candidate, Heard
@@ -161,6 +161,12 @@ def test_weights_are_fitted_that_tell_right_spans_from_wrong_ones() -> None:
 def test_a_fit_needs_right_and_wrong_spans() -> None:
     with pytest.raises(HarkenError, match="spans that are right"):
         fit.fit_boundary([example("想要张扬的", "想要张扬的")])
+
+
+def test_the_embedded_model_is_not_prompted_by_default() -> None:
+    service = load_config(Path("configs/serve.yaml"), [], GraphSettings)
+    assert service.transcriber.biasing.mechanisms == ("boost", "substitution")
+    assert set(systems(service.transcriber.biasing)[ALL]) == {"prompt", "boost", "substitution"}
 
 
 def test_an_unknown_part_is_named(capsys: pytest.CaptureFixture[str]) -> None:
