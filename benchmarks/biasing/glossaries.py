@@ -81,13 +81,13 @@ class NestedGlossaries:
         run: whose models, bits and seed they share.
         terms: the store of the list that matters, whole in every glossary.
         distractors: a store of spoken terms, which come next, in the order of their entry ids.
-        recordings: of each splice, which are of recordings of distractors.
+        recordings: of each splice; they are made of recordings of distractors.
     """
 
     run: GlossarySettings
     terms: Path
     distractors: Path
-    recordings: int = 2
+    recordings: int = 1
 
     def store(self, size: int) -> Path:
         """The folder of the glossary with `size` entries.

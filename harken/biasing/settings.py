@@ -16,11 +16,11 @@ class EvidenceSettings(Section):
     Fitted by ``python -m benchmarks.biasing.fit`` on the embedded model and what a search finds.
     """
 
-    constant: FiniteFloat = 4.1
-    distance: FiniteFloat = Field(-2.7, description="per unit of phonetic distance, 0 equal to 1 nothing in common")
-    gain: FiniteFloat = Field(0.6, description="per nat and token that the text gains by the term, mostly below 0")
-    probability: FiniteFloat = Field(0.5, description="per unit of the log-odds of the detection's own probability")
-    beside: FiniteFloat = Field(-1.0, description="per word that was said beside the detection and would be lost")
+    constant: FiniteFloat = 2.5
+    distance: FiniteFloat = Field(0.0, description="per unit of phonetic distance, 0 equal to 1 nothing in common")
+    gain: FiniteFloat = Field(0.66, description="per nat and token that the text gains by the term, mostly below 0")
+    probability: FiniteFloat = Field(0.99, description="per unit of the log-odds of the detection's own probability")
+    beside: FiniteFloat = Field(-1.84, description="per word that was said beside the detection and would be lost")
 
 
 class BoundarySettings(Section):
@@ -29,9 +29,9 @@ class BoundarySettings(Section):
     Fitted together with `EvidenceSettings`.
     """
 
-    distance: FiniteFloat = Field(-2.0, description="per unit of phonetic distance")
-    gain: FiniteFloat = Field(0.4, description="per nat and token that the text gains")
-    beside: FiniteFloat = Field(-2.1, description="per word that was said beside the detection and would be lost")
+    distance: FiniteFloat = Field(-2.01, description="per unit of phonetic distance")
+    gain: FiniteFloat = Field(0.39, description="per nat and token that the text gains")
+    beside: FiniteFloat = Field(-2.25, description="per word that was said beside the detection and would be lost")
 
 
 class BiasingSettings(Section):
@@ -55,7 +55,7 @@ class BiasingSettings(Section):
     least_overlap: Fraction = Field(0.5, description="of span and detection in time, as a share of the shorter one")
     most_distance: Fraction = Field(0.75, description="between the sounds of the term and of the words it replaces")
     least_gain: FiniteFloat = Field(-10.0, description="nats per token that a text may lose by the term")
-    least_evidence: FiniteFloat = Field(-0.5, description="log-odds a term needs")
+    least_evidence: FiniteFloat = Field(0.75, description="log-odds a term needs")
     evidence: EvidenceSettings = EvidenceSettings()
     boundary: BoundarySettings = BoundarySettings()
 

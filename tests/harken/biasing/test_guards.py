@@ -108,6 +108,15 @@ def test_a_term_takes_no_word_that_was_said_beside_it():
     assert guards.choose([swallowing, own, narrower], [range(4, 5)]) == [narrower]
 
 
+def test_the_fitted_weights_refuse_what_is_near_and_improbable():
+    # As a search found them: 咖啡杯 where 咖啡色 was said, and 铂金包 where 博近包 was written.
+    near = replace(candidate(distance=0.27), beside=0.37)
+    found = guards.assess(near, detection("咖啡杯", 0.52), {"咖啡杯": -3.8}, BiasingSettings())
+    assert found.reason == guards.WEAK
+    right = guards.assess(candidate(distance=0.0), detection("铂金包", 0.96), {"铂金包": -3.1}, BiasingSettings())
+    assert right.accepted
+
+
 def test_words_beside_a_detection_speak_against_it():
     wider = replace(candidate(distance=0.5), beside=2.0)
     assert guards.assess(candidate(distance=0.5), detection("铂金包"), {"铂金包": -4.0}, SETTINGS).accepted
