@@ -8,6 +8,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.routing import Match, Route
 
 _LOG = logging.getLogger("harken.service")
 
@@ -106,7 +107,19 @@ async def _http_exception(request: Request, error: HTTPException) -> JSONRespons
     message = f"{error.detail}: {request.method} {request.url.path}" if error.status_code in _CODES else error.detail
     response = answer(ServiceError(error.status_code, code, message))
     response.headers.update(error.headers if isinstance(error.headers, Mapping) else {})
+    if error.status_code == 405:
+        response.headers["Allow"] = ", ".join(sorted(_methods(request)))
     return response
+
+
+def _methods(request: Request) -> set[str]:
+    """What can be done at a request's path; the framework itself names the methods of one of its routes alone."""
+    return {
+        method
+        for route in request.app.routes
+        if isinstance(route, Route) and route.matches(request.scope)[0] != Match.NONE
+        for method in route.methods or ()
+    }
 
 
 def unforeseen(request_id: str, failure: BaseException) -> ServiceError:

@@ -40,7 +40,12 @@ class Term(BaseModel):
     spoken: str = Field(
         "", max_length=LONGEST_TERM, description="how it is said, where that is not how it is read", examples=[""]
     )
-    language: str = Field("", max_length=3, description="of its speech, as Whisper's code; empty: by its script")
+    language: str = Field(
+        "",
+        max_length=3,
+        description="of its speech, as Whisper's code; empty: by its script",
+        json_schema_extra={"pattern": f"^{_LANGUAGE.pattern}$"},
+    )
 
     @field_validator("term", "category", "spoken")
     @classmethod
