@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from sqlalchemy.exc import InterfaceError, OperationalError, TimeoutError
 from starlette.exceptions import HTTPException
 from starlette.routing import Match, Route
 
@@ -90,6 +91,8 @@ def add_handlers(app: FastAPI) -> None:
     app.add_exception_handler(ServiceError, _service_error)  # type: ignore[arg-type]
     app.add_exception_handler(RequestValidationError, _invalid_request)  # type: ignore[arg-type]
     app.add_exception_handler(HTTPException, _http_exception)  # type: ignore[arg-type]
+    for away in (OperationalError, InterfaceError, TimeoutError):
+        app.add_exception_handler(away, _database_away)
 
 
 async def _service_error(request: Request, error: ServiceError) -> JSONResponse:
@@ -100,6 +103,12 @@ async def _invalid_request(request: Request, error: RequestValidationError) -> J
     problem = error.errors()[0]
     param = ".".join(str(part) for part in problem["loc"][1:])
     return answer(invalid(param or None, f"{param or problem['loc'][0]}: {problem['msg']}."))
+
+
+async def _database_away(request: Request, failure: Exception) -> JSONResponse:
+    # Its message may hold the statement and the address.
+    _LOG.error("the database does not respond", exc_info=failure)
+    return answer(unavailable("The database does not respond."))
 
 
 async def _http_exception(request: Request, error: HTTPException) -> JSONResponse:

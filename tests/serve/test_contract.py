@@ -26,7 +26,12 @@ def server(tmp_path_factory: pytest.TempPathFactory, backend: NanoBackend) -> It
     ("phases", "examples"),
     [
         pytest.param("coverage,stateful", 2, marks=pytest.mark.smoke, id="short"),
-        pytest.param("examples,coverage,fuzzing,stateful", 100, marks=pytest.mark.slow, id="long"),
+        pytest.param(
+            "examples,coverage,fuzzing,stateful",
+            30,
+            marks=[pytest.mark.slow, pytest.mark.timeout(3600)],
+            id="long",
+        ),
     ],
 )
 def test_the_service_does_what_its_document_says(server: Server, tmp_path: Path, phases: str, examples: int) -> None:
