@@ -9,7 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from sqlalchemy.exc import InterfaceError, OperationalError, TimeoutError
 from starlette.exceptions import HTTPException
-from starlette.routing import Match, Route
+from starlette.routing import compile_path
 
 _LOG = logging.getLogger("harken.service")
 
@@ -116,18 +116,19 @@ async def _http_exception(request: Request, error: HTTPException) -> JSONRespons
     message = f"{error.detail}: {request.method} {request.url.path}" if error.status_code in _CODES else error.detail
     response = answer(ServiceError(error.status_code, code, message))
     response.headers.update(error.headers if isinstance(error.headers, Mapping) else {})
-    if error.status_code == 405:
-        response.headers["Allow"] = ", ".join(sorted(_methods(request)))
+    if error.status_code == 405 and (methods := _methods(request)):
+        response.headers["Allow"] = ", ".join(sorted(methods))
     return response
 
 
 def _methods(request: Request) -> set[str]:
     """What can be done at a request's path; the framework itself names the methods of one of its routes alone."""
+    documented = request.app.openapi()["paths"].items()
     return {
-        method
-        for route in request.app.routes
-        if isinstance(route, Route) and route.matches(request.scope)[0] != Match.NONE
-        for method in route.methods or ()
+        method.upper()
+        for path, operations in documented
+        if compile_path(path)[0].fullmatch(request.scope["path"])
+        for method in operations
     }
 
 

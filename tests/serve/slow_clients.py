@@ -9,6 +9,7 @@ from tests.serve.hostile_requests import PATH
 
 _SECONDS_BETWEEN = 0.1
 _SMALLEST_BUFFER = 4096
+_STREAMS = 4
 
 
 @contextmanager
@@ -42,12 +43,16 @@ class SlowClients:
             + begun.encode() + sound + b"\r\n--x--\r\n"
         )  # fmt: skip
         # A stream first, then a document larger than what the operating system keeps for who does not read.
-        asked = f"{form}Content-Length: {len(body)}\r\n\r\n".encode() + body
-        asked += f"GET /openapi.json HTTP/1.1\r\n{head}\r\n".encode() * 100
+        streamed = f"{form}Content-Length: {len(body)}\r\n\r\n".encode() + body
+        document = f"GET /openapi.json HTTP/1.1\r\n{head}\r\n".encode() * 100
         self._readers = [self._connect("") for _ in range(of_each_kind)]
         for reader in self._readers:
             reader.setblocking(False)
-        self._unsent = dict.fromkeys(self._readers, asked)
+        # Of the streams a few, as each takes a transcription of the time that the good clients wait for.
+        self._unsent = {
+            reader: streamed + document if number < _STREAMS else document
+            for number, reader in enumerate(self._readers)
+        }
 
     def drip(self) -> None:
         """A byte now and then, while the other side takes it."""

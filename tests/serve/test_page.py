@@ -114,6 +114,8 @@ def test_an_upload_becomes_a_transcript_with_its_terms_beside_the_plain_text(vis
     applied, right = page.locator("#text button.term.applied"), page.locator("#text button.term.right")
     expect(applied).to_have_text("商店")
     expect(right).to_have_text("今天")
+    expect(applied).to_have_attribute("data-percent", "93\u00a0%")
+    expect(page.locator("#unbiased mark")).to_have_text("伤电")
     for told in ("93", "applied", "it sounds like that", "伤电", "PLACE", "0.80 to 1.30 s", "0.812"):
         applied.click()
         expect(page.get_by_role("region", name="Why this term")).to_contain_text(told)
@@ -147,11 +149,11 @@ def test_the_keyboard_reaches_everything(visit: Visit, recording: Path) -> None:
     page.get_by_label("Audio file").set_input_files(recording)
     visit.choose("shop")
     reached = []
-    for _ in range(12):
+    for _ in range(30):
         page.keyboard.press("Tab")
         reached.append(page.evaluate("document.activeElement.id"))
     wanted = ["choose", "record", "glossary", "keywords", "language", "key", "transcribe"]
-    assert [name for name in reached if name in wanted] == wanted
+    assert [name for name in dict.fromkeys(reached) if name in wanted] == wanted
     page.get_by_role("button", name="Transcribe").press("Enter")
     term = page.locator("#text button.term.applied")
     term.focus()
@@ -199,7 +201,8 @@ def test_scripts_that_are_not_the_pages_own_do_not_run(visit: Visit, server: Ser
     )
     page.evaluate("fetch('https://example.invalid/').catch(() => null)")
     assert page.evaluate("window.ran") is None
-    assert sum("Content Security Policy" in text for text in visit.complaints) == 2
+    for directive in ("script-src", "connect-src"):
+        assert any(directive in text for text in visit.complaints)
     assert not any("example.invalid" in url for url in visit.asked)
     visit.complaints.clear()
 
