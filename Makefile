@@ -54,5 +54,5 @@ lock: ## pin what is installed in .venv now, after changing a dependency
 	@touch $(READY)
 
 clean: ## remove caches; outputs and the environment stay
-	@rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	@rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .schemathesis
 	@find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +

@@ -58,6 +58,7 @@ def start(settings: GraphSettings) -> str:
         http_options={
             "host": listen.host,
             "port": listen.port,
+            "keep_alive_timeout_s": listen.keep_alive_seconds,
             "request_timeout_s": settings.service.request_seconds + settings.service.limits.upload_seconds,
         },
         logging_config=quiet,

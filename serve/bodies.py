@@ -113,10 +113,19 @@ def describes(model: type[BaseModel], file: str | None = None) -> dict[str, Any]
         name: f"{name}[]" if get_origin(field.annotation) is tuple else name
         for name, field in model.model_fields.items()
     }
-    properties = {names[name]: shape for name, shape in schema["properties"].items()}
+    properties = {names[name]: _without_null(shape) for name, shape in schema["properties"].items()}
     schema["properties"] = {"file": {"type": "string", "format": "binary", "description": file}, **properties}
     schema["required"] = ["file", *schema.get("required", ())]
     return {"requestBody": {"required": True, "content": {_MULTIPART: {"schema": schema}}}}
+
+
+def _without_null(shape: dict[str, Any]) -> dict[str, Any]:
+    """A field of a form, which is left out where one of a JSON object could be null."""
+    if "anyOf" not in shape:
+        return shape
+    kinds = [kind for kind in shape["anyOf"] if kind != {"type": "null"}]
+    rest = {name: value for name, value in shape.items() if name not in ("anyOf", "default")}
+    return {**kinds[0], **rest} if len(kinds) == 1 else {"anyOf": kinds, **rest}
 
 
 def _checked(model: type[Model], values: dict[str, Any], refused: int = 422) -> Model:

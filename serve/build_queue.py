@@ -19,7 +19,7 @@ from serve.database import Database, builds, glossaries, recordings, terms
 from serve.errors import not_found
 from serve.folders import recording_path, version_folder
 from serve.glossaries import GlossaryStore, find_glossary, page
-from serve.identifiers import new_id
+from serve.identifiers import is_id, new_id
 from serve.schemas import Build, Page
 from serve.settings import BuildSettings
 
@@ -74,7 +74,7 @@ class BuildQueue:
         with self._database.read() as connection:
             find_glossary(connection, tenant_id, glossary_id)
             statement = select(builds).where(builds.c.id == build_id, builds.c.glossary_id == glossary_id)
-            row = connection.execute(statement).mappings().first()
+            row = connection.execute(statement).mappings().first() if is_id(build_id) else None
         if row is None:
             raise not_found("build", build_id)
         return _build(row)
@@ -94,8 +94,10 @@ class BuildQueue:
         others = select(busy.c.id).where(busy.c.glossary_id == builds.c.glossary_id, busy.c.status == "building")
         waiting = select(builds).where(builds.c.status == "pending", ~others.exists()).order_by(builds.c.created)
         with self._database.write() as connection:
+            # Two that look at the same time would both find the glossary free.
+            self._database.take_turns(connection)
             self._take_back(connection, now)
-            row = connection.execute(waiting.limit(1).with_for_update(skip_locked=True)).mappings().first()
+            row = connection.execute(waiting.limit(1)).mappings().first()
             if row is None:
                 return None
             taken = {"status": "building", "owner": owner, "alive": now, "attempts": row["attempts"] + 1}

@@ -62,6 +62,8 @@ class Gate:
         request.state.tenant = caller.tenant.id
         if not caller.scopes & {scope, "admin"}:
             raise ServiceError(403, "missing_scope", f"This key lacks the scope {scope!r}.")
+        # The gateway calls it when the answer is complete.
+        request.state.leave = self._quotas.enter(caller.tenant)
         self._quotas.charge(caller.tenant, "requests", 1)
         return caller
 

@@ -25,6 +25,7 @@ from sqlalchemy import (
     UniqueConstraint,
     create_engine,
     event,
+    func,
     select,
 )
 from sqlalchemy.dialects import postgresql, sqlite
@@ -34,6 +35,9 @@ from harken.errors import HarkenError
 
 FORMAT = 1
 """Rises with every change of the tables that older code cannot read."""
+
+# Any number will do that is the same in all processes of the service.
+_TURNS = 0x4861726B656E
 
 _ID = String(36)
 METADATA = MetaData()
@@ -144,8 +148,10 @@ class Database:
     def __init__(self, url: str) -> None:
         self.engine = _engine(url)
         try:
-            METADATA.create_all(self.engine)
             with self.write() as connection:
+                # Replicas that start together on an empty database would make the same tables.
+                self.take_turns(connection)
+                METADATA.create_all(connection)
                 found = connection.execute(select(formats.c.format)).scalars().all()
                 if not found:
                     connection.execute(formats.insert().values(format=FORMAT))
@@ -160,7 +166,8 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A connection whose reads see one moment; it takes no lock that writers wait for."""
-        with self.engine.connect() as connection:
+        options = {"isolation_level": "REPEATABLE READ"} if self.engine.dialect.name == "postgresql" else {}
+        with self.engine.connect().execution_options(**options) as connection:
             yield connection
 
     @contextmanager
@@ -168,6 +175,11 @@ class Database:
         """A transaction that is committed at the end, or rolled back by an exception."""
         with self.engine.connect().execution_options(writes=True) as connection, connection.begin():
             yield connection
+
+    def take_turns(self, connection: Connection) -> None:
+        """Wait until no other transaction that did the same is under way; in SQLite writers always do."""
+        if connection.dialect.name == "postgresql":
+            connection.execute(select(func.pg_advisory_xact_lock(_TURNS)))
 
     def upsert(self, connection: Connection, table: Table, rows: Sequence[Row], conflict: Sequence[str]) -> None:
         """Insert rows; where the columns `conflict` stand already, replace all other columns but the id."""

@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from sqlalchemy.exc import InterfaceError, OperationalError, TimeoutError
 from starlette.exceptions import HTTPException
+from starlette.routing import compile_path
 
 _LOG = logging.getLogger("harken.service")
 
@@ -89,6 +91,8 @@ def add_handlers(app: FastAPI) -> None:
     app.add_exception_handler(ServiceError, _service_error)  # type: ignore[arg-type]
     app.add_exception_handler(RequestValidationError, _invalid_request)  # type: ignore[arg-type]
     app.add_exception_handler(HTTPException, _http_exception)  # type: ignore[arg-type]
+    for away in (OperationalError, InterfaceError, TimeoutError):
+        app.add_exception_handler(away, _database_away)
 
 
 async def _service_error(request: Request, error: ServiceError) -> JSONResponse:
@@ -101,12 +105,31 @@ async def _invalid_request(request: Request, error: RequestValidationError) -> J
     return answer(invalid(param or None, f"{param or problem['loc'][0]}: {problem['msg']}."))
 
 
+async def _database_away(request: Request, failure: Exception) -> JSONResponse:
+    # Its message may hold the statement and the address.
+    _LOG.error("the database does not respond", exc_info=failure)
+    return answer(unavailable("The database does not respond."))
+
+
 async def _http_exception(request: Request, error: HTTPException) -> JSONResponse:
     code = _CODES.get(error.status_code, "bad_request")
     message = f"{error.detail}: {request.method} {request.url.path}" if error.status_code in _CODES else error.detail
     response = answer(ServiceError(error.status_code, code, message))
     response.headers.update(error.headers if isinstance(error.headers, Mapping) else {})
+    if error.status_code == 405 and (methods := _methods(request)):
+        response.headers["Allow"] = ", ".join(sorted(methods))
     return response
+
+
+def _methods(request: Request) -> set[str]:
+    """What can be done at a request's path; the framework itself names the methods of one of its routes alone."""
+    documented = request.app.openapi()["paths"].items()
+    return {
+        method.upper()
+        for path, operations in documented
+        if compile_path(path)[0].fullmatch(request.scope["path"])
+        for method in operations
+    }
 
 
 def unforeseen(request_id: str, failure: BaseException) -> ServiceError:

@@ -40,7 +40,7 @@ class Gateway:
             return
         headers = dict(scope["headers"])
         body = _Body(receive, self._limits, self._most_bytes(scope), headers)
-        request = _Request(body, headers)
+        request = _Request(body, headers, self._limits.answer_pause_seconds)
         scope.setdefault("state", {})["request_id"] = request.identifier
         self._metrics.in_flight.inc()
         try:
@@ -50,12 +50,16 @@ class Gateway:
                 await answer(refusal)(scope, receive, request.sending(send))
             else:
                 await self._app(scope, body.receive, request.sending(send))
+        except ClientLeftError:
+            # The server closes what was not completed.
+            pass
         except Exception as failure:
             if request.status != _CLIENT_LEFT:
                 raise
-            if not isinstance(failure, ClientLeftError):
-                await answer(unforeseen(request.identifier, failure))(scope, receive, request.sending(send))
+            await answer(unforeseen(request.identifier, failure))(scope, receive, request.sending(send))
         finally:
+            if leave := scope["state"].get("leave"):
+                leave()
             self._metrics.in_flight.dec()
             self._note(scope, request, body.received)
 
@@ -91,8 +95,9 @@ class Gateway:
 class _Request:
     """The name of a request and what was answered."""
 
-    def __init__(self, body: "_Body", headers: dict[bytes, bytes]) -> None:
+    def __init__(self, body: "_Body", headers: dict[bytes, bytes], pause: float) -> None:
         self._body = body
+        self._pause = pause
         given = headers.get(b"x-request-id", b"").decode("latin-1")
         self.identifier = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
         self.began = time.perf_counter()
@@ -106,7 +111,11 @@ class _Request:
                 # Else the server would go on to read, and throw away, whatever a refused client still sends.
                 close = [] if self._body.complete else [(b"connection", b"close")]
                 message = {**message, "headers": [*message["headers"], *_HEADERS, identifier, *close]}
-            await send(message)
+            try:
+                async with asyncio.timeout(self._pause):
+                    await send(message)
+            except TimeoutError:
+                raise ClientLeftError from None
 
         return sent
 
@@ -118,6 +127,7 @@ class _Body:
         self._receive = receive
         self._most = most
         self._seconds = limits.upload_seconds
+        self._pause = limits.upload_pause_seconds
         self._deadline: float | None = None
         self._announced = headers.get(b"content-length")
         self.complete = self._announced in (None, b"0") and b"transfer-encoding" not in headers
@@ -144,10 +154,10 @@ class _Body:
         now = asyncio.get_running_loop().time()
         self._deadline = self._deadline or now + self._seconds
         try:
-            async with asyncio.timeout_at(self._deadline):
+            async with asyncio.timeout_at(min(self._deadline, now + self._pause)):
                 message = await self._receive()
         except TimeoutError:
-            message_text = f"The body was not complete within {self._seconds:g} seconds."
+            message_text = f"The body must come within {self._seconds:g} seconds, without a pause of {self._pause:g}."
             raise ServiceError(408, "body_too_slow", message_text) from None
         if message["type"] == "http.request":
             self.received += len(message.get("body", b""))
@@ -181,7 +191,7 @@ async def until_disconnected(receive: Callable[[], Awaitable[Message]], work: Aw
 
 
 class ClientLeftError(Exception):
-    """Nobody waits for the answer any more."""
+    """Nobody waits for the answer any more, or nobody takes it."""
 
 
 async def _disconnect(receive: Callable[[], Awaitable[Message]]) -> None:

@@ -185,12 +185,14 @@ class GlossaryStore:
 
 
 def find_glossary(connection: Connection, tenant_id: str, identifier: str) -> RowMapping:
-    """The row of a tenant's glossary.
+    """The row of a tenant's glossary, which a transaction that writes keeps others from changing until its end.
 
     Raises:
         ServiceError: 404 there is none of this id, or it is another tenant's.
     """
     statement = select(glossaries).where(glossaries.c.id == identifier, glossaries.c.tenant_id == tenant_id)
+    if connection.get_execution_options().get("writes", False):
+        statement = statement.with_for_update()
     row = connection.execute(statement).mappings().first() if is_id(identifier) else None
     if row is None:
         raise not_found("glossary", identifier)

@@ -30,6 +30,7 @@ SCOPES = ("transcribe", "glossaries:read", "glossaries:write", "admin")
 """What a key can allow; admin allows everything."""
 
 PREFIX = "hk_"
+_LONGEST_NAME = 256
 _KEY = re.compile(r"hk_([0-9a-f]{16})_([0-9a-f]{64})")
 # What an unknown id is compared with, so that it takes as long to refuse as a wrong secret.
 _NOBODY = hashlib.sha256(b"").hexdigest()
@@ -92,11 +93,12 @@ class KeyStore:
         """A new key of the tenant of that name, which is made when there is none; shown only now.
 
         Raises:
-            HarkenError: no name, no scope or an unknown one.
+            HarkenError: no name or one that is too long, no scope or an unknown one.
         """
         for what, value in (("tenant", tenant), ("key name", name)):
-            if not value.strip():
-                raise HarkenError(what, value, "Give it a name that you will know it by.")
+            if not value.strip() or len(value) > _LONGEST_NAME:
+                remedy = f"Give it a name that you will know it by, of at most {_LONGEST_NAME} characters."
+                raise HarkenError(what, value, remedy)
         unknown = [scope for scope in scopes if scope not in SCOPES]
         if unknown or not scopes:
             raise HarkenError("scope", unknown[0] if unknown else "", f"Use some of {', '.join(SCOPES)}.")
@@ -138,6 +140,7 @@ class KeyStore:
 
     def ensure_tenant(self, connection: Connection, name: str, identifier: str | None = None) -> str:
         """The id of the tenant of that name; made, with `identifier` when one is given, where there is none."""
+        self._database.take_turns(connection)
         found = connection.execute(select(tenants.c.id).where(tenants.c.name == name)).scalar()
         if found is not None:
             return str(found)

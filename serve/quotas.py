@@ -1,6 +1,9 @@
-"""What a tenant may still ask for: token buckets in the database, so that all processes of the service share them."""
+"""What a tenant may still ask for: token buckets in the database, so that all processes of the service share them, and
+in each process how many of its requests are under way."""
 
+import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from typing import Literal
 
@@ -10,6 +13,8 @@ from serve.database import Database, buckets
 from serve.errors import ServiceError
 from serve.keys import Tenant
 from serve.settings import QuotaSettings
+
+_RETRY_AFTER = 1.0
 
 Kind = Literal["requests", "audio_seconds"]
 
@@ -21,6 +26,29 @@ class Quotas:
         self._database = database
         self._settings = settings
         self._clock = clock
+        self._under_way: Counter[str] = Counter()
+        self._lock = threading.Lock()
+
+    def enter(self, tenant: Tenant) -> Callable[[], None]:
+        """Count a request of a tenant that begins; returns what is to be called once at its end.
+
+        Raises:
+            ServiceError: 429 as many are under way as may be.
+        """
+        with self._lock:
+            if self._under_way[tenant.id] >= self._settings.requests_at_once:
+                most = self._settings.requests_at_once
+                message = f"{most} requests are under way, the most at a time: wait for one to end."
+                raise ServiceError(429, "too_many_at_once", message, retry_after=_RETRY_AFTER)
+            self._under_way[tenant.id] += 1
+
+        def leave() -> None:
+            with self._lock:
+                self._under_way[tenant.id] -= 1
+                if not self._under_way[tenant.id]:
+                    del self._under_way[tenant.id]
+
+        return leave
 
     def charge(self, tenant: Tenant, kind: Kind, cost: float) -> None:
         """Take from a tenant's bucket. What costs more than a full one is let through a full one, into debt.

@@ -10,7 +10,7 @@ from serve.database import Database, recordings
 from serve.errors import ServiceError, not_found
 from serve.folders import recording_path
 from serve.glossaries import GlossaryStore, find_glossary, find_term, page
-from serve.identifiers import new_id
+from serve.identifiers import is_id, new_id
 from serve.schemas import Page, Recording
 
 
@@ -65,7 +65,8 @@ class RecordingStore:
         with self._database.write() as connection:
             find_glossary(connection, tenant_id, glossary_id)
             find_term(connection, glossary_id, term_id)
-            if not connection.execute(select(func.count()).select_from(recordings).where(*of_term)).scalar_one():
+            count = select(func.count()).select_from(recordings).where(*of_term)
+            if not is_id(identifier) or not connection.execute(count).scalar_one():
                 raise not_found("recording", identifier)
             connection.execute(recordings.delete().where(*of_term))
         recording_path(self._store.glossary_folder(glossary_id), identifier).unlink(missing_ok=True)

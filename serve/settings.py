@@ -16,6 +16,7 @@ class ListenSettings(Section):
 
     host: str = Field("127.0.0.1", description="0.0.0.0 listens on every interface, which needs keys")
     port: int = Field(8000, ge=0, le=65535, description="0 takes a free one")
+    keep_alive_seconds: PositiveInt = Field(90, description="a connection without a request is closed after so long")
 
 
 class AccessSettings(Section):
@@ -34,6 +35,9 @@ class QuotaSettings(Section):
 
     requests_per_minute: PositiveInt = Field(600, description="a full bucket of so many, refilled over a minute")
     audio_seconds_per_minute: PositiveInt = Field(3600, description="the same, in seconds of decoded audio")
+    requests_at_once: PositiveInt = Field(
+        128, description="in each ingress replica, so that one tenant's slow clients leave room for others"
+    )
 
 
 class LimitSettings(Section):
@@ -45,6 +49,10 @@ class LimitSettings(Section):
     import_bytes: PositiveInt = Field(256 * MEBIBYTE, description="of a body with terms")
     document_bytes: PositiveInt = Field(MEBIBYTE, description="of any other body")
     upload_seconds: PositiveFloat = Field(120.0, description="a body that is not complete by then is given up")
+    upload_pause_seconds: PositiveFloat = Field(20.0, description="and one of which nothing comes for so long, sooner")
+    answer_pause_seconds: PositiveFloat = Field(
+        30.0, description="a client that takes nothing of its answer for so long is given up"
+    )
     audio_seconds: PositiveFloat = Field(600.0, description="of one file")
     recording_seconds: PositiveFloat = Field(10.0, description="of one recording of a term")
     recordings_per_term: PositiveInt = 16

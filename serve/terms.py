@@ -8,11 +8,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from harken.keywords import matched_form
 
 LONGEST_TERM = 256
+_LONGEST_CATEGORY = 64
 _LONGEST_LINE = 16_384
 _SPECIAL_TOKEN = re.compile(r"<\|[^<>|]*\|>")
 _LANGUAGE = re.compile(r"([a-z]{2,3})?")
@@ -36,20 +37,21 @@ class Term(BaseModel):
     term: str = Field(
         min_length=1, max_length=LONGEST_TERM, description="as it is to be written", examples=["Speedy 20"]
     )
-    category: str = Field("", max_length=64, description="what kind of thing it is", examples=["SERIES"])
+    category: str = Field("", max_length=_LONGEST_CATEGORY, description="what kind of thing it is", examples=["SERIES"])
     spoken: str = Field(
         "", max_length=LONGEST_TERM, description="how it is said, where that is not how it is read", examples=[""]
     )
-    language: str = Field("", max_length=3, description="of its speech, as Whisper's code; empty: by its script")
+    language: str = Field(
+        "",
+        max_length=3,
+        description="of its speech, as Whisper's code; empty: by its script",
+        json_schema_extra={"pattern": f"^{_LANGUAGE.pattern}$"},
+    )
 
     @field_validator("term", "category", "spoken")
     @classmethod
-    def _is_harmless(cls, text: str) -> str:
-        cleaned = sanitise(text)
-        # Some single characters are whole phrases in their compatibility form.
-        if len(cleaned) > LONGEST_TERM:
-            raise ValueError(f"it is longer than {LONGEST_TERM} characters in its compatibility form (NFKC)")
-        return cleaned
+    def _is_harmless(cls, text: str, field: ValidationInfo) -> str:
+        return sanitised(text, _LONGEST_CATEGORY if field.field_name == "category" else LONGEST_TERM)
 
     @field_validator("term")
     @classmethod
@@ -91,6 +93,18 @@ def sanitise(text: str) -> str:
     while (shorter := _SPECIAL_TOKEN.sub("", text)) != text:
         text = shorter
     return " ".join(text.split())
+
+
+def sanitised(text: str, longest: int) -> str:
+    """The same, unless it is too long then: some single characters are whole phrases in their compatibility form.
+
+    Raises:
+        ValueError: it is longer than `longest` characters.
+    """
+    cleaned = sanitise(text)
+    if len(cleaned) > longest:
+        raise ValueError(f"it is longer than {longest} characters in its compatibility form (NFKC)")
+    return cleaned
 
 
 def read_terms(lines: Iterable[bytes], layout: Layout) -> Iterator[tuple[int, Term] | Problem]:

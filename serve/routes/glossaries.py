@@ -5,7 +5,7 @@ from typing import Annotated, BinaryIO, Literal
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.concurrency import run_in_threadpool
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from harken.audio import SAMPLE_RATE
 from serve.bodies import Fields, Upload, describes, document, form
@@ -25,15 +25,17 @@ from serve.schemas import (
     TermEntry,
 )
 from serve.service import Service, ServicePart
-from serve.terms import LAYOUTS, Layout, Problem, Term, lines_of, read_terms, sanitise
+from serve.terms import LAYOUTS, Layout, Problem, Term, lines_of, read_terms, sanitised
 
 router = APIRouter(prefix="/v1/glossaries", tags=["glossaries"])
 
 _MOST_PROBLEMS = 10
+_LONGEST_NAME = 256
+_LONGEST_DESCRIPTION = 4096
 
 Reader = Annotated[Caller, Depends(requires("glossaries:read"))]
 Writer = Annotated[Caller, Depends(requires("glossaries:write"))]
-After = Annotated[str, Query(max_length=64, description="`last_id` of the page before")]
+After = Annotated[str, Query(max_length=64, pattern="^[0-9a-f-]*$", description="`last_id` of the page before")]
 Limit = Annotated[int, Query(ge=1, le=1000, description="items of a page")]
 WithBuild = Annotated[bool, Query(alias="build", description="bring the change into use; false: with a later one")]
 
@@ -41,13 +43,13 @@ WithBuild = Annotated[bool, Query(alias="build", description="bring the change i
 class GlossaryFields(Fields):
     """A new glossary."""
 
-    name: str = Field(min_length=1, max_length=256)
-    description: str = Field("", max_length=4096)
+    name: str = Field(min_length=1, max_length=_LONGEST_NAME)
+    description: str = Field("", max_length=_LONGEST_DESCRIPTION)
 
     @field_validator("name", "description")
     @classmethod
-    def _is_harmless(cls, text: str) -> str:
-        return sanitise(text)
+    def _is_harmless(cls, text: str, field: ValidationInfo) -> str:
+        return sanitised(text, _LONGEST_NAME if field.field_name == "name" else _LONGEST_DESCRIPTION)
 
     @field_validator("name")
     @classmethod
@@ -60,10 +62,10 @@ class GlossaryFields(Fields):
 class GlossaryChanges(Fields):
     """What of a glossary is to be another."""
 
-    name: str | None = Field(None, min_length=1, max_length=256)
-    description: str | None = Field(None, max_length=4096)
+    name: str | None = Field(None, min_length=1, max_length=_LONGEST_NAME)
+    description: str | None = Field(None, max_length=_LONGEST_DESCRIPTION)
 
-    @field_validator("name", "description")
+    @field_validator("description")
     @classmethod
     def _is_harmless(cls, text: str | None) -> str | None:
         return None if text is None else GlossaryFields(name="-", description=text).description
@@ -131,7 +133,9 @@ def list_terms(
     glossary_id: str,
     after: After = "",
     limit: Limit = 100,
-    search: Annotated[str, Query(max_length=256, description="only terms that contain this")] = "",
+    search: Annotated[
+        str, Query(max_length=256, pattern=r"^[^\x00]*$", description="only terms that contain this")
+    ] = "",
 ) -> Page[TermEntry]:
     """The terms in the order they were added."""
     return service.glossaries.terms(caller.tenant.id, glossary_id, after, limit, search)

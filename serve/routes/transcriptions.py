@@ -248,9 +248,15 @@ async def _stream(
 
     async def events() -> AsyncIterator[str]:
         began = time.perf_counter()
+        deadline = asyncio.get_running_loop().time() + service.settings.request_seconds
         try:
-            async with asyncio.timeout(service.settings.request_seconds), aclosing(_after(first, pieces)) as all_pieces:
-                async for piece in all_pieces:
+            async with aclosing(_after(first, pieces)) as all_pieces:
+                while True:
+                    # Around each piece alone: while one is sent, whoever sends it would be cancelled.
+                    async with asyncio.timeout_at(deadline):
+                        piece = await anext(all_pieces, None)
+                    if piece is None:
+                        return
                     if isinstance(piece, str):
                         yield delta_event(piece)
                     else:

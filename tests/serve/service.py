@@ -34,6 +34,7 @@ from serve.backend import (
     Word,
 )
 from serve.builder import BuildOrder
+from serve.database import default_url
 from serve.settings import ServiceSettings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -147,14 +148,18 @@ class Server:
         return f"http://127.0.0.1:{self.port}"
 
     def client(self, key: str | None = None, **options: Any) -> httpx2.Client:
-        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        headers = {**options.pop("headers", {}), **({"Authorization": f"Bearer {key}"} if key else {})}
         return httpx2.Client(base_url=self.url, headers=headers, timeout=120, **options)
+
+
+database_of: Callable[[Path], str] = default_url
+"""The database of a service with its data in a folder; another one while the tests of that are run."""
 
 
 @contextmanager
 def running(data: Path, backend: NanoBackend, builder: FileBuilder | None = None, **settings: Any) -> Iterator[Server]:
     """A service with its data in a folder; `settings` are sections."""
-    tree = {"data": str(data), **settings}
+    tree = {"data": str(data), "database": database_of(data), **settings}
     server = Server(create_app(check(tree, ServiceSettings, "test"), backend, builder or FileBuilder()))
     server.start()
     try:

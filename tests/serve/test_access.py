@@ -16,6 +16,7 @@ from serve.errors import ServiceError
 from serve.keys import SCOPES, KeyStore, Tenant, main
 from serve.quotas import Quotas
 from serve.settings import QuotaSettings, ServiceSettings
+from tests.serve import service
 from tests.serve.service import NANO, ROOT, FileBuilder, NanoBackend, Server, running, wait_for_build
 
 
@@ -28,7 +29,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory, backend: NanoBackend) -> I
 
 @pytest.fixture
 def store(tmp_path: Path) -> KeyStore:
-    return KeyStore(Database(default_url(tmp_path)))
+    return KeyStore(Database(service.database_of(tmp_path)))
 
 
 @pytest.fixture
@@ -186,7 +187,7 @@ def test_pages_of_others_cannot_use_an_open_local_service(open_service: Server) 
 
 
 def test_buckets_refill_and_large_costs_go_into_debt(tmp_path: Path) -> None:
-    database = Database(default_url(tmp_path))
+    database = Database(service.database_of(tmp_path))
     key = KeyStore(database).create("acme", "ci", ["transcribe"])
     tenant = KeyStore(database).find(key)[0]  # type: ignore[index]
     now = [1000.0]

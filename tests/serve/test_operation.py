@@ -99,6 +99,7 @@ def test_what_is_not_there_and_what_cannot_be_done(open_service: Server) -> None
         docs = client.get("/openapi.json").json()
     assert (missing.status_code, missing.json()["error"]["code"]) == (404, "unknown_url")
     assert (method.status_code, method.json()["error"]["code"]) == (405, "method_not_allowed")
+    assert method.headers["allow"] == "GET, POST"
     body = docs["paths"]["/v1/audio/transcriptions"]["post"]["requestBody"]["content"]["multipart/form-data"]["schema"]
     assert body["required"] == ["file", "model"]
     assert {"keywords[]", "timestamp_granularities[]", "glossary_id", "strict"} <= set(body["properties"])
