@@ -21,9 +21,10 @@ class SearchBiasingSettings(Section):
     store: Path | None = Field(None, description="folder of a glossary that was made with these models")
     recipe: Path | None = Field(
         None,
-        description="in place of a store: the configuration of jobs.glossary by which one is made of the run's own "
-        "keywords. Voices, curation, bits and workers are its; models, terms and folders are the run's",
+        description="in place of a store: the configuration of jobs.glossary by which one is made. Voices, curation, "
+        "bits and workers are its; models, terms and folders are the run's",
     )
+    terms: Path | None = Field(None, description="list that the recipe is for; None: the run's own keywords")
     cascade: CascadeSettings = CascadeSettings()
     vad: VadSettings | None = Field(
         VadSettings(),
@@ -36,6 +37,8 @@ class SearchBiasingSettings(Section):
     def _there_is_one_glossary(self) -> "SearchBiasingSettings":
         if (self.store is None) == (self.recipe is None):
             raise ValueError("give store, a glossary that exists, or recipe, by which one is made: one of them")
+        if self.terms is not None and self.recipe is None:
+            raise ValueError("terms has no effect without recipe: a store has its own")
         return self
 
     @property

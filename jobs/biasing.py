@@ -13,7 +13,7 @@ from jobs.progress import note
 
 
 def make_glossary(plan: Plan) -> None:
-    """Bring the glossary of the run's own keywords to completion, where there is none given.
+    """Bring the glossary of the run's own terms to completion, where there is none given.
 
     Raises:
         HarkenError: what ``python -m jobs.glossary build`` raises.
@@ -63,7 +63,9 @@ def transcribe_biased(plan: Plan, speech: Speech, system: str) -> Stage:
         run_stage(settings, stage, source, BiasedTranscriber, arguments, BIASED_SCHEMA, **run)
     else:
         # The spotter learnt from the un-tuned model's encoder: what it detects is not looked for anew.
-        searched = transcribe_biased(plan, speech, "biased")
+        searched = plan.hypotheses(speech, "biased")
+        if not searched.complete():
+            transcribe_biased(plan, speech, "biased")
         columns = ["id", "speech", "terms", "status", "error"]
         source = Parts(searched.parts(), columns, beside={"audio": spoken, "sample_rate": spoken})
         arguments = {"model": str(plan.adapted_model().absolute()), **_decoding(settings)}

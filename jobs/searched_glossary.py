@@ -1,4 +1,4 @@
-"""The glossary that an evaluation searches: one that exists, or one that is made of the run's own keywords.
+"""The glossary that an evaluation searches: one that exists, or one that is made for the run.
 
 Nothing heavy is imported here: a plan asks for fingerprints alone.
 """
@@ -88,7 +88,7 @@ def _recipe(settings: PipelineSettings, biasing: SearchBiasingSettings, output: 
         "run.seed": settings.run.seed,
         "cluster": settings.cluster.model_dump(mode="json"),
         "store": None,
-        "terms.path": str(keywords.path),
+        "terms.path": str(biasing.terms or keywords.path),
         "terms.language": settings.decoding.language,
         "terms.pronunciations": str(keywords.pronunciations) if keywords.pronunciations else None,
     }
