@@ -22,6 +22,7 @@ from actors.recogniser import take_waves
 from compression.cascade.search import Cascade
 from compression.features import encoder_shape
 from compression.glossary.glossary import open_glossary
+from compression.glossary.manifest import Models
 from compression.search_model import SearchModel
 from compression.storage import load_spotter
 from harken.audio import SAMPLE_RATE, split_at_pauses
@@ -29,6 +30,7 @@ from harken.biasing.biaser import Biaser
 from harken.biasing.settings import BiasingSettings
 from harken.cascade_settings import CascadeSettings
 from harken.detection import Detection
+from harken.digests import model_digest
 from harken.records import FAILED, Row
 from harken.vad import Stretch, VoiceActivity
 from harken.vad_settings import VadSettings
@@ -126,12 +128,10 @@ class BiasedTranscriber(_WindowTranscriber):
         whisper.prompt_tokens(language)
         loaded = load_spotter(spotter, whisper.device)
         loaded.check_encoder(encoder_shape(whisper))
-        self.cascade = Cascade(
-            loaded,
-            SearchModel.load(search, loaded),
-            open_glossary(glossary, version=version, threads=threads),
-            cascade,
-        )
+        search_model = SearchModel.load(search, loaded)
+        models = Models(encoder=model_digest(model), spotter=search_model.spotter, search=search_model.fingerprint())
+        opened = open_glossary(glossary, models, version=version, threads=threads)
+        self.cascade = Cascade(loaded, search_model, opened, cascade)
         self.listener = Listener(Biaser(whisper, _sounds(language), rules), loaded, whisper, max_new_tokens)
         self.voice = VoiceActivity(vad, threads) if vad else None
         self.language = language

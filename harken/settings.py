@@ -183,7 +183,7 @@ class PipelineSettings(Section):
     finetune: FinetuneSettings = FinetuneSettings()
     evaluate: EvaluateSettings
     biasing: SearchBiasingSettings | None = Field(
-        None, description="None leaves out the systems that are biased by a glossary"
+        None, description="None leaves out the systems that are biased by a glossary, as jobs.grid always does"
     )
     portraits: PortraitSettings | None = Field(None, description="None leaves the customer portraits out")
     export: ExportSettings = ExportSettings()

@@ -106,9 +106,11 @@ def check_biasing(settings: PipelineSettings) -> None:
 
     Raises:
         HarkenError: a file is missing or damaged, the spotter is for another encoder, the search model for another
-            spotter, or the store was made with other models; or a recipe has an unknown voice or
-            key, or makes no glossary of the keywords.
+            spotter, or the store was made with other models; nobody knows how the language sounds; or a recipe has an
+            unknown voice or key, or makes no glossary of the keywords.
     """
+    from actors.phoneme_reader import espeak_voice
+    from actors.phonetics import Phonetics
     from compression.encoder import read_encoder_shape
     from compression.glossary.manifest import Models, check_models, read_manifest
     from compression.search_model import SearchModel
@@ -119,6 +121,7 @@ def check_biasing(settings: PipelineSettings) -> None:
     biasing = settings.biasing
     assert biasing is not None
     glossary = searched_glossary(settings)
+    Phonetics(espeak_voice(settings.decoding.language).lower())
     spotter = load_spotter(biasing.spotter)
     spotter.check_encoder(read_encoder_shape(settings.model))
     search = SearchModel.load(biasing.search_folder, spotter)

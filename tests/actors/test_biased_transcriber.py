@@ -161,5 +161,7 @@ def test_models_and_versions_that_do_not_fit_are_refused(glossary: Path, tmp_pat
     other = save_models(tmp_path / "other")
     with pytest.raises(HarkenError, match="spotter of"):
         biased(glossary, spotter=other)
+    with pytest.raises(HarkenError, match="spotter of the glossary"):
+        biased(glossary, spotter=other, search=other / "search")
     with pytest.raises(HarkenError, match="version of"):
         biased(glossary, version=99)

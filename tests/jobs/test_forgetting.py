@@ -11,7 +11,7 @@ from harken.report.page import render_report
 from harken.settings import PipelineSettings
 from jobs.cli import GATE_FAILED, run_job
 from jobs.evaluate import STRICT, evaluate, forgetting
-from jobs.plan import SYSTEMS, Plan
+from jobs.plan import BIASED, SYSTEMS, Plan
 from jobs.scoring import evaluation_schema
 
 
@@ -56,6 +56,22 @@ def test_without_a_limit_or_a_general_set_there_is_no_gate():
     summary = {"base": {"general_cer": interval(0.1)}, "adapted": {"general_cer": interval(0.9)}}
     assert not forgetting(summary, SYSTEMS, None)
     assert not forgetting({"base": {}, "adapted": {}}, SYSTEMS, 0.1)
+
+
+def test_biasing_that_harms_general_speech_fails_the_gate_too():
+    systems = (*SYSTEMS, *BIASED)
+    summary = {name: {"general_cer": interval(0.1)} for name in systems}
+    summary["adapted_biased"] = {"general_cer": interval(0.2)}
+    gates = forgetting(summary, systems, 0.1)
+    assert {name: gate.failed for name, gate in gates.items()} == {
+        "adapted": False,
+        "biased": False,
+        "adapted_biased": True,
+    }
+    found = {name: {"cer": rates["general_cer"]} for name, rates in summary.items()}
+    page = render_report(ReportData("run", found, general=GeneralCheck(found, gates=gates)))
+    assert page.count("Adapted + biased: forgetting gate FAILED") == 2
+    assert page.count("Biased: forgetting gate passed") == 1
 
 
 def test_strict_has_an_exit_code_of_its_own(settings, tmp_path):
