@@ -11,7 +11,6 @@ from harken.records import FAILED
 from harken.report.data import Interval, Systems
 from harken.report.measures import (
     LABEL_RATES,
-    MEASURES,
     Change,
     Measure,
     change,
@@ -27,7 +26,7 @@ CUSTOMERS_SHOWN = 5
 SIDE_BY_SIDE = 2
 """More systems than these get a line for the interval."""
 # What biasing may not worsen, and what it is for.
-_BIASED = ("mer", "cer", "keyword_recall")
+_BIASED = {"mer": "MER", "cer": "CER", "keyword_recall": "recall"}
 
 
 def print_table(systems: Systems, console: Console, paired: Systems | None = None) -> None:
@@ -120,18 +119,22 @@ def print_biasing(figures: Mapping[str, Any], console: Console) -> None:
 
     ``figures`` is what `jobs.biased_figures.biasing_figures` found.
     """
-    known = {measure.key: measure for measure in MEASURES}
     table = Table(box=None, pad_edge=False)
-    for name in ("Biasing", "set", *(known[key].label for key in _BIASED), "terms", "applied", "right", "rejected"):
-        table.add_column(name, justify="left" if name in ("Biasing", "set") else "right", overflow="fold")
+    for name in ("Biasing", "set"):
+        table.add_column(name)
+    for name in (*_BIASED.values(), "applied", "right", "rejected"):
+        table.add_column(name, justify="right", overflow="fold")
     for name, compared in figures["comparisons"].items():
         for system, found in compared.items():
             counts = figures["terms"][name][system]
             differences = [_difference(found["metrics"].get(key)) for key in _BIASED]
-            fates = [str(counts[key]) for key in ("detected", "applied", "already right", "rejected")]
-            table.add_row(f"on top of {system_label(found['than']).lower()}", name, *differences, *fates)
+            fates = [str(counts[key]) for key in ("applied", "already right", "rejected")]
+            table.add_row(f"of {system_label(found['than']).lower()}", name, *differences, *fates)
     console.print(table)
-    console.print(f"Differences by a glossary of {figures['entries']:,} entries.", highlight=False)
+    console.print(
+        f"Differences by a glossary of {figures['entries']:,} entries, and its terms that were detected.",
+        highlight=False,
+    )
 
 
 def _difference(interval: Interval | None) -> str:
