@@ -8,25 +8,62 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy.optimize import minimize
-from scipy.special import expit
+from torch import Tensor
 
 from harken.errors import HarkenError
 
-FEATURES = ("path", "verifier", "span", "length", "margin")
-"""Columns of `Calibration.probability`: the z-normed path score, the verifier's logit, the best window's cosine, the
-logarithm of the enrolment's kept frames, and `margins` of the verifier's logits."""
+FEATURES = ("path", "verifier", "span", "length")
+"""Columns of `Evidence.features`: the z-normed path score, the verifier's logit, the best window's cosine, and the
+logarithm of the enrolment's kept frames."""
 # More of each of these never makes a term less likely. A term's length may speak for or against it.
-_RISING = ("path", "verifier", "span", "margin")
-MARGIN_LIMIT = 10.0
-"""The margin of a term without a competitor; greater ones count as this."""
+_RISING = ("path", "verifier", "span")
 _SHARED = 0.5
+_LEAST = 1e-9
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What the stages found in one utterance, a row for each entry at each of its places.
+
+    `features` (n, 4) in the order of `FEATURES`; `starts` and `ends` (n,), the first frame and one past the last;
+    `entries` (n,): rows of one entry do not compete.
+    """
+
+    features: NDArray[np.float64]
+    starts: NDArray[np.int64]
+    ends: NDArray[np.int64]
+    entries: NDArray[np.uint64]
+
+    def competing(self) -> NDArray[np.bool_]:
+        """(n, n), true where two entries share half of the shorter one's frames or more."""
+        shared = np.minimum(self.ends[:, None], self.ends) - np.maximum(self.starts[:, None], self.starts)
+        shorter = np.minimum((self.ends - self.starts)[:, None], self.ends - self.starts)
+        competes: NDArray[np.bool_] = (shared >= _SHARED * shorter) & (self.entries[:, None] != self.entries)
+        return competes
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Evidence with what is known of it: `said` (n,), and `counted` (n,), false where nobody can tell."""
+
+    evidence: Evidence
+    said: NDArray[np.bool_]
+    counted: NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """A logistic regression over `FEATURES`, and the stages' thresholds.
+    """A choice between the terms at one place and none of them, and the stages' thresholds.
+
+    A term's logit is linear in its features. Its probability is its share of the odds of all that compete with it and
+    of none being said, 1: two terms at one place are never both likely, and where many terms come close, as they do
+    in a large glossary, none of them is.
 
     Attributes:
         weights: of the features as they are.
@@ -44,9 +81,12 @@ class Calibration:
     span_cap: int
     path_cap: int
 
-    def probability(self, features: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-        """The probability (n,) that a term was said, of its features (n, 5) in the order of `FEATURES`."""
-        found: NDArray[np.float64] = expit(np.asarray(features, dtype=np.float64) @ np.array(self.weights) + self.bias)
+    def probability(self, evidence: Evidence) -> NDArray[np.float64]:
+        """The probability (n,) that a term was said where it was found."""
+        if not len(evidence):
+            return np.zeros(0)
+        logits = torch.from_numpy(evidence.features @ np.array(self.weights) + self.bias)
+        found: NDArray[np.float64] = _log_shares(logits, torch.from_numpy(evidence.competing())).exp().numpy()
         return found
 
     def as_json(self) -> dict[str, Any]:
@@ -70,31 +110,36 @@ class Calibration:
             raise HarkenError("calibration", str(path), remedy) from None
 
 
-def fit_weights(
-    features: NDArray[np.floating[Any]], labels: NDArray[np.bool_], penalty: float
-) -> tuple[tuple[float, ...], float]:
-    """Weights and bias of the features as they are, of pairs (n, 5) and whether the term was said (n,).
+def fit_weights(labelled: Sequence[Labelled], penalty: float) -> tuple[tuple[float, ...], float]:
+    """Weights and bias of the features as they are, from what was said in some utterances.
 
     The features are standardised for the fit, on whose weights the penalty lies; all weights but the length's are
     zero or above.
 
     Raises:
-        HarkenError: no said pair, or no other.
+        HarkenError: no said row, or no other.
     """
-    if labels.all() or not labels.any():
-        raise HarkenError(
-            "pairs to calibrate on", int(labels.sum()), f"Of {len(labels)} some must be said and some not."
-        )
-    values = np.asarray(features, dtype=np.float64)
-    means, scales = values.mean(axis=0), values.std(axis=0).clip(min=1e-6)
-    standard = (values - means) / scales
-    signs = np.where(labels, 1.0, -1.0)
+    said = np.concatenate([one.said for one in labelled] or [np.zeros(0, bool)])
+    counted = np.concatenate([one.counted for one in labelled] or [np.zeros(0, bool)])
+    if said[counted].all() or not said[counted].any():
+        remedy = f"Of {int(counted.sum())} some must be said and some not."
+        raise HarkenError("terms to calibrate on", int(said[counted].sum()), remedy)
+    values = np.concatenate([one.evidence.features for one in labelled])
+    means, scales = values[counted].mean(axis=0), values[counted].std(axis=0).clip(min=1e-6)
+    standard = [torch.from_numpy((one.evidence.features - means) / scales) for one in labelled]
+    competing = [torch.from_numpy(one.evidence.competing()) for one in labelled]
+    kept, true = torch.from_numpy(counted), torch.from_numpy(said)
 
     def loss(parameters: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        logits = signs * (standard @ parameters[:-1] + parameters[-1])
-        slopes = -signs * expit(-logits) / len(signs)
-        gradient = np.append(standard.T @ slopes + 2 * penalty * parameters[:-1], slopes.sum())
-        return float(np.logaddexp(0, -logits).mean() + penalty * parameters[:-1] @ parameters[:-1]), gradient
+        given = torch.tensor(parameters, requires_grad=True)
+        logits = (part @ given[:-1] + given[-1] for part in standard)
+        shares = [_log_shares(part, rivals) for part, rivals in zip(logits, competing, strict=True)]
+        likely = torch.cat(shares).clamp(max=-_LEAST)
+        losses = torch.where(true, -likely, -torch.log1p(-likely.exp()))
+        # For each utterance, not for each row: how many rows there are is nothing that was observed.
+        total = losses[kept].sum() / len(labelled) + penalty * given[:-1].square().sum()
+        total.backward()
+        return total.item(), given.grad.numpy()  # type: ignore[union-attr]
 
     bounds = [(0.0, None) if name in _RISING else (None, None) for name in FEATURES] + [(None, None)]
     found = minimize(loss, np.zeros(len(FEATURES) + 1), jac=True, method="L-BFGS-B", bounds=bounds).x
@@ -102,26 +147,11 @@ def fit_weights(
     return tuple(weights.tolist()), float(found[-1] - weights @ means)
 
 
-def margins(
-    starts: NDArray[np.integer[Any]], ends: NDArray[np.integer[Any]], scores: NDArray[np.floating[Any]]
-) -> NDArray[np.float64]:
-    """How far each term's score is above the best other term's at the same place, within +-`MARGIN_LIMIT`.
-
-    Two terms are at the same place if they share half of the shorter one's frames or more.
-
-    Args:
-        starts: (n,), first frame of each term.
-        ends: (n,), one past its last frame.
-        scores: (n,), the verifier's logits; one entry of each term, its best enrolment.
-    """
-    scores = np.asarray(scores, dtype=np.float64)
-    shared = np.minimum(ends[:, None], ends) - np.maximum(starts[:, None], starts)
-    shorter = np.minimum((ends - starts)[:, None], ends - starts)
-    competes = shared >= _SHARED * shorter
-    np.fill_diagonal(competes, False)
-    best = np.where(competes, scores, -np.inf).max(axis=1, initial=-np.inf)
-    margin: NDArray[np.float64] = np.clip(scores - best, -MARGIN_LIMIT, MARGIN_LIMIT)
-    return margin
+def _log_shares(logits: Tensor, competing: Tensor) -> Tensor:
+    """Logarithm of each row's share (n,) of its own odds, its competitors' (n, n) and 1."""
+    rivals = logits.expand(len(logits), -1).masked_fill(~competing, -torch.inf)
+    every = torch.cat([torch.zeros_like(logits)[:, None], logits[:, None], rivals], dim=1)
+    return logits - every.logsumexp(dim=1)
 
 
 def recall_threshold(scores: Sequence[float], recall: float) -> float:

@@ -134,6 +134,15 @@ class SearchModel:
         return _weights(self.spans, self.path_head) | dict(zip(_OF_ANY_LENGTH, fixed, strict=True))
 
 
+def read_fingerprint(folder: Path) -> str:
+    """The fingerprint of the search model in a folder, as its description states it.
+
+    Raises:
+        HarkenError: there is none, or none that this release reads.
+    """
+    return str(_read_description(folder / SETTINGS_FILE)["fingerprint"])
+
+
 def untrained_parts(
     settings: SearchModelSettings, spotter: Spotter, seed: int = 0
 ) -> tuple[SpanEmbedder, PathHead | None]:
@@ -181,7 +190,7 @@ def _read_description(path: Path) -> dict[str, Any]:
         raise HarkenError("search model folder", str(path.parent), f"It holds no {path.name}.") from None
     except (OSError, ValueError) as failure:
         raise HarkenError("search model description", str(path), f"It cannot be read ({failure}).") from None
-    parts = ("spotter", "settings", "calibration")
+    parts = ("spotter", "fingerprint", "settings", "calibration")
     if not isinstance(description, dict) or description.get("format") != FORMAT or not description.keys() >= {*parts}:
         remedy = f"It is no {FORMAT} with {', '.join(parts)}: train the search model again."
         raise HarkenError("search model description", str(path), remedy)

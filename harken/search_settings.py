@@ -58,8 +58,14 @@ class PathTrainingSettings(Section):
 class CalibrationSettings(Section):
     """How scores become a probability, and what a stage lets through."""
 
-    stage_recall: float = Field(0.995, gt=0.0, lt=1.0, description="of validation's said terms each stage must keep")
-    candidates: PositiveInt = Field(64, description="of each utterance that the regression is fitted on")
+    stage_recall: float = Field(
+        0.995, gt=0.0, lt=1.0, description="share of validation's said terms that each stage must keep, of those which"
+    )
+    probability: Fraction = Field(0.02, description="would have this probability if no stage left anything out")
+    candidates: PositiveInt = Field(128, description="of each utterance that the probabilities are fitted on")
+    background: NonNegativeInt = Field(
+        12, description="recordings of silence and of noise, as many each, that the probabilities are fitted on as well"
+    )
     penalty: NonNegativeFloat = Field(1e-3, description="L2, of weights of standardised features")
 
 

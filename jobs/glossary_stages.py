@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
+from compression.search_model import read_fingerprint
 from harken.digests import file_digest, manifest_digest, model_digest
 from harken.glossary_settings import RECORDINGS, GlossarySettings
 from harken.glossary_terms import GlossaryList, read_glossary
@@ -90,7 +91,8 @@ class GlossaryStages:
     def enrolments(self, name: str, speech: Stage) -> Stage:
         """What is kept of the recordings of one of `speech`."""
         run = self.run
-        search = [file_digest(path) for path in sorted(run.search_folder.glob("search.*"))]
+        # Its calibration decides nothing that is stored.
+        search = read_fingerprint(run.search_folder)
         spotter = [file_digest(path) for path in sorted(run.spotter.glob("spotter.*"))]
         models = (model_digest(run.model), spotter, search)
         return self._stage("enrolments", speech.shards, speech.fingerprint, models, run.bits, name=name)

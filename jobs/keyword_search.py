@@ -8,7 +8,7 @@ import json
 import shutil
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
+from compression.background import background_frames
 from compression.compressed import spliced
 from compression.inventory import Inventory, Term, Utterance
 from compression.search_calibration import calibrate
@@ -29,12 +30,13 @@ from compression.span_corpus import SpanCorpus
 from compression.stage_scores import Enrolments
 from compression.storage import load_spotter
 from harken.config import dump_yaml
-from harken.digests import file_digest
+from harken.digests import file_digest, model_digest
 from harken.records import fingerprint, write_json
 from harken.search_settings import SearchSettings
 from harken.spotter_settings import Variant
 from harken.spotting_settings import SpottingSettings
 from harken.stages import Stage
+from harken.whisper import load_whisper
 from jobs.flow import exclusive
 from jobs.keyword_corpus import span_corpus
 from jobs.keyword_data import read_set
@@ -42,8 +44,8 @@ from jobs.keyword_evaluation import length_group
 from jobs.keyword_sets import KeywordSet
 from jobs.progress import note
 
-# Raised by one when the code changes what it arrives at.
-REVISION = 1
+# Raised by one when the code changes what a stage arrives at.
+REVISIONS = {"search": 1, "calibration": 4}
 SEARCHED: Variant = "LHF"
 """The variant whose glossaries are searched."""
 SEARCH, RECALL = "search", "recall.json"
@@ -65,26 +67,17 @@ def train_search(
     Raises:
         HarkenError: no said term has a recording, or fewer recordings than centroids.
     """
-    sets = (training, validation, *tests.values())
     files = [file_digest(file) for file in sorted(spotter_folder.iterdir()) if file.name.startswith("spotter.")]
-    content = [part.content() for part in sets]
-    digest = fingerprint("search", REVISION, files, settings.model_dump(mode="json"), content, run.run.seed)
-    stage = Stage.under(run.run.output, f"search-{SEARCHED}", digest, 0)
-    if stage.complete():
-        note(f"{stage.name}: skipped, {stage.directory / SETTINGS_FILE} is there")
-        return stage.directory
-    with exclusive(stage):
-        stage.begin(dump_yaml(run))
-        began = time.monotonic()
-        # Its tensors are small: threads would wait for one another.
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)
-        try:
-            figures = _train(run, settings, spotter_folder, sets, stage)
-        finally:
-            torch.set_num_threads(threads)
-        stage.finish(time.monotonic() - began, figures)
-    return stage.directory
+    decides = settings.model_dump(mode="json", exclude={"calibration", "enrolments"})
+    digest = fingerprint("search", REVISIONS["search"], files, decides, training.content(), run.run.seed)
+    trained = Stage.under(run.run.output, f"search-{SEARCHED}", digest, 0)
+    sets = (training, validation, *tests.values())
+    content = (model_digest(run.model), settings.model_dump(mode="json"), [part.content() for part in sets])
+    digest = fingerprint("calibration", REVISIONS["calibration"], digest, *content, run.run.seed)
+    calibrated = Stage.under(run.run.output, f"calibration-{SEARCHED}", digest, 0)
+    _complete(run, trained, lambda: _train(run, settings, spotter_folder, training, trained))
+    _complete(run, calibrated, lambda: _calibrate(run, settings, spotter_folder, trained, sets, calibrated))
+    return calibrated.directory
 
 
 def copy_search(stage: Path, target: Path) -> None:
@@ -107,10 +100,43 @@ def print_recall(folder: Path, console: Console) -> None:
     console.print(table)
 
 
+def _complete(run: SpottingSettings, stage: Stage, work: Callable[[], Mapping[str, Any]]) -> None:
+    if stage.complete():
+        note(f"{stage.name}: skipped, {stage.directory / SETTINGS_FILE} is there")
+        return
+    with exclusive(stage):
+        stage.begin(dump_yaml(run))
+        began = time.monotonic()
+        # Its tensors are small: threads would wait for one another.
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            figures = work()
+        finally:
+            torch.set_num_threads(threads)
+        stage.finish(time.monotonic() - began, figures)
+
+
 def _train(
-    run: SpottingSettings, settings: SearchSettings, folder: Path, sets: Sequence[KeywordSet], stage: Stage
+    run: SpottingSettings, settings: SearchSettings, folder: Path, training: KeywordSet, stage: Stage
 ) -> Mapping[str, Any]:
     spotter = load_spotter(folder)
+    corpus = span_corpus(training, read_set(training), spotter)
+    model = train_search_model(spotter, corpus, settings, run.run.seed, lambda told: note(f"{stage.name}: {told}"))
+    model.save(stage.directory)
+    return {"fingerprint": model.fingerprint()}
+
+
+def _calibrate(
+    run: SpottingSettings,
+    settings: SearchSettings,
+    folder: Path,
+    trained: Stage,
+    sets: Sequence[KeywordSet],
+    stage: Stage,
+) -> Mapping[str, Any]:
+    spotter = load_spotter(folder)
+    model = SearchModel.load(trained.directory, spotter)
     data = {part.name: read_set(part) for part in sets}
     corpora = {part.name: span_corpus(part, data[part.name], spotter) for part in sets}
     training, validation = sets[0].name, sets[1].name
@@ -119,9 +145,6 @@ def _train(
         for name in corpora
         if name != training
     }
-    model = train_search_model(
-        spotter, corpora[training], settings, run.run.seed, lambda told: note(f"{stage.name}: {told}")
-    )
     known = _enrolled([corpora[training], corpora[validation]], {})
     tested = _enrolled([corpora[part.name] for part in sets[2:]], known)
     made_up = max(0, settings.enrolments - len(known) - len(tested))
@@ -134,7 +157,9 @@ def _train(
     note(f"{stage.name}: {len(known) + len(tested)} terms and {len(splices)} made-up ones enrolled")
     # Tested terms have no part in the calibration, not even as others.
     fitted_on = _glossary(known, [parts[0], *ends])
-    calibration = calibrate(model, spotter, fitted_on, heard[validation], settings.calibration)
+    whisper = load_whisper(run.model, run.resources.device)
+    silence = background_frames(whisper, spotter, settings.calibration.background, run.run.seed)
+    calibration = calibrate(model, spotter, fitted_on, heard[validation], silence, settings.calibration)
     model = replace(model, calibration=calibration)
     model.save(stage.directory)
     found = _recall(model, _glossary(known | tested, [*parts, *ends]), heard)

@@ -52,7 +52,7 @@ def save_models(folder: Path, seed: int = 0) -> Path:
         *untrained_parts(search_settings, spotter, seed),
         F.normalize(torch.randn(4, 16, generator=generator), dim=-1),
         Cohort.pack(utterances),
-        Calibration((0.5, 1.0, 1.0, 0.0, 0.1), -4.0, -1.0, -20.0, 64, 32),
+        Calibration((0.5, 1.0, 1.0, 0.0), -4.0, -1.0, -20.0, 64, 32),
     )
     search.save(folder / "search")
     return folder

@@ -31,5 +31,5 @@ def tiny_search_model(
         path_head,
         F.normalize(torch.randn(centroids, settings.spans.size, generator=generator), dim=-1),
         Cohort.pack(utterances),
-        Calibration((0.5, 1.0, 1.0, 0.0, 0.1), -4.0, -1.0, -20.0, 64, 32),
+        Calibration((0.5, 1.0, 1.0, 0.0), -4.0, -1.0, -20.0, 64, 32),
     )

@@ -53,7 +53,7 @@ def save_models(folder: Path, seed: int = 0) -> Path:
         *untrained_parts(spans, spotter, seed),
         F.normalize(torch.randn(4, 16, generator=generator), dim=-1),
         Cohort.pack(background),
-        Calibration((1.0, 0.0, 0.0, 0.0, 0.0), 0.0, -1.0, -1000.0, 64, 32),
+        Calibration((1.0, 0.0, 0.0, 0.0), 0.0, -1.0, -1000.0, 64, 32),
     ).save(folder / "search")
     return folder
 

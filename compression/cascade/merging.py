@@ -1,4 +1,4 @@
-"""From the hits of all shards to detections: margins, probabilities, and one winner at each place."""
+"""From the hits of all shards to detections: probabilities, and one winner at each place."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from compression.calibration import Calibration, margins
+from compression.calibration import Calibration, Evidence
 from compression.cascade.result import STAGES, Hit, ShardResult
 from harken.cascade_settings import CascadeSettings
 from harken.detection import Detection
@@ -51,18 +51,10 @@ def probabilities_of(hits: Sequence[Hit], calibration: Calibration) -> list[floa
     starts, ends, frames = (
         np.array([getattr(hit, name) for hit in hits], dtype=np.int64) for name in ("start", "end", "frames")
     )
-    logits = np.array([hit.verifier for hit in hits], dtype=np.float64)
-    features = np.stack(
-        [
-            np.array([hit.path for hit in hits], dtype=np.float64),
-            logits,
-            np.array([hit.span for hit in hits], dtype=np.float64),
-            np.log(frames),
-            margins(starts, ends, logits),
-        ],
-        axis=1,
-    )
-    return [float(one) for one in calibration.probability(features)]
+    features = np.array([(hit.path, hit.verifier, hit.span, 0.0) for hit in hits], dtype=np.float64).reshape(-1, 4)
+    features[:, 3] = np.log(frames)
+    entries = np.array([hit.entry_id for hit in hits], dtype=np.uint64)
+    return [float(one) for one in calibration.probability(Evidence(features, starts, ends, entries))]
 
 
 def _overlap(one: Hit, other: Hit) -> float:

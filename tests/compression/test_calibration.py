@@ -1,58 +1,102 @@
-"""Calibration: probabilities that rise with the evidence, margins to competitors, thresholds that keep a share."""
+"""Calibration: probabilities that rise with the evidence and are shared with rivals, thresholds that keep a share."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from compression.calibration import FEATURES, MARGIN_LIMIT, Calibration, fit_weights, margins, recall_threshold
+from compression.calibration import FEATURES, Calibration, Evidence, Labelled, fit_weights, recall_threshold
 from harken.errors import HarkenError
 
+TRUE = (0.8, 0.5, 0.0, -1.5)
+PLACES = 12
 
-def pairs(count: int = 4000, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Evidence whose true weights are known: the margin speaks *against* a term, and the span not at all."""
-    draw = np.random.default_rng(seed)
-    features = draw.normal(size=(count, len(FEATURES))) * [2, 4, 0.1, 0.4, 5] + [1, 0, 0.5, 2, 0]
-    logits = 0.8 * features[:, 0] + 0.5 * features[:, 1] - 1.5 * features[:, 3] - 0.1 * features[:, 4]
-    return features, draw.random(count) < 1 / (1 + np.exp(-logits))
+
+def utterance(draw: np.random.Generator) -> Labelled:
+    """Three terms at each of some places; one of them or none is said, with odds that are known."""
+    features = draw.normal(size=(PLACES, 3, 4)) * [2, 4, 0.1, 0.4] + [0, 0, 0.5, 2]
+    odds = np.exp(features @ np.array(TRUE) + 1.0)
+    shares = np.concatenate([odds, np.ones((PLACES, 1))], axis=1)
+    chosen = np.array([draw.choice(4, p=one / one.sum()) for one in shares])
+    said = (np.arange(3) == chosen[:, None]).reshape(-1)
+    starts = np.repeat(10 * np.arange(PLACES), 3)
+    evidence = Evidence(features.reshape(-1, 4), starts, starts + 8, np.arange(3 * PLACES, dtype=np.uint64))
+    return Labelled(evidence, said, np.ones(3 * PLACES, bool))
+
+
+def utterances(count: int = 120) -> list[Labelled]:
+    draw = np.random.default_rng(0)
+    return [utterance(draw) for _ in range(count)]
+
+
+def evidence(verifier: list[float], starts: list[int], ends: list[int], entries: list[int]) -> Evidence:
+    features = np.zeros((len(verifier), len(FEATURES)))
+    features[:, FEATURES.index("verifier")] = verifier
+    return Evidence(features, np.array(starts), np.array(ends), np.array(entries, dtype=np.uint64))
+
+
+PLAIN = Calibration((0.0, 1.0, 0.0, 0.0), 0.0, 0.0, 0.0, 8, 8)
 
 
 def test_the_fit_finds_the_weights_and_is_calibrated() -> None:
-    features, labels = pairs()
-    weights, bias = fit_weights(features, labels, penalty=1e-4)
+    labelled = utterances()
+    weights, bias = fit_weights(labelled, penalty=1e-4)
     found = dict(zip(FEATURES, weights, strict=True))
-    assert found["path"] == pytest.approx(0.8, abs=0.15)
-    assert found["verifier"] == pytest.approx(0.5, abs=0.1)
-    assert found["length"] == pytest.approx(-1.5, abs=0.4)
-    probabilities = Calibration(weights, bias, 0.0, 0.0, 8, 8).probability(features)
-    sure = probabilities > 0.7
-    assert labels[sure].mean() == pytest.approx(probabilities[sure].mean(), abs=0.05)
+    assert found["path"] == pytest.approx(0.8, abs=0.1)
+    assert found["verifier"] == pytest.approx(0.5, abs=0.05)
+    assert found["length"] == pytest.approx(-1.5, abs=0.3)
+    assert bias == pytest.approx(1.0, abs=0.7)
+    calibration = Calibration(weights, bias, 0.0, 0.0, 8, 8)
+    probabilities = np.concatenate([calibration.probability(one.evidence) for one in labelled])
+    said = np.concatenate([one.said for one in labelled])
+    for low, high in ((0.0, 0.2), (0.2, 0.5), (0.5, 0.8), (0.8, 1.0)):
+        inside = (probabilities >= low) & (probabilities < high)
+        assert said[inside].mean() == pytest.approx(probabilities[inside].mean(), abs=0.05)
+
+
+def test_what_nobody_can_tell_counts_for_nothing() -> None:
+    labelled = utterances(20)
+    # Half of the labels are wrong, and said to be uncertain.
+    wrong = [replace(one, said=~one.said, counted=np.zeros_like(one.counted)) for one in utterances(20)]
+    weights, bias = fit_weights(labelled, 1e-3)
+    # The mean loss of an utterance is halved, and so must be the penalty for the same optimum.
+    assert fit_weights([*labelled, *wrong], 5e-4)[0] == pytest.approx(weights, abs=1e-3)
+    assert fit_weights([*labelled, *wrong], 5e-4)[1] == pytest.approx(bias, abs=1e-2)
 
 
 def test_no_evidence_for_a_term_makes_it_less_likely() -> None:
-    features, labels = pairs()
-    weights, bias = fit_weights(features, labels, penalty=1e-4)
-    assert dict(zip(FEATURES, weights, strict=True))["margin"] == 0.0
-    calibration = Calibration(weights, bias, 0.0, 0.0, 8, 8)
-    for column, name in enumerate(FEATURES):
-        if name != "length":
-            more = features.copy()
-            more[:, column] += 1
-            assert (calibration.probability(more) >= calibration.probability(features)).all()
+    # Without terms that are not heard at all the odds of some would fall with their path score.
+    labelled = [
+        replace(one, evidence=replace(one.evidence, features=one.evidence.features * [-1, 1, 1, 1]))
+        for one in utterances(20)
+    ]
+    weights, _ = fit_weights(labelled, penalty=1e-4)
+    assert dict(zip(FEATURES, weights, strict=True))["path"] == 0.0
 
 
 def test_labels_of_one_kind_are_refused() -> None:
-    features, _ = pairs(10)
+    one = utterances(1)[0]
     with pytest.raises(HarkenError, match="some must be said and some not"):
-        fit_weights(features, np.ones(10, dtype=bool), 0.1)
+        fit_weights([replace(one, said=np.ones(len(one.evidence), bool))], 0.1)
+    with pytest.raises(HarkenError, match="some must be said and some not"):
+        fit_weights([], 0.1)
 
 
-def test_margins_are_to_the_best_other_term_at_the_same_place() -> None:
-    starts, ends = np.array([0, 1, 3, 20]), np.array([6, 6, 12, 30])
-    found = margins(starts, ends, np.array([3.0, 1.0, 2.5, -4.0]))
-    # The third shares 3 of its 9 frames with the first: half of neither.
-    assert found.tolist() == [0.5, -2.0, -0.5, MARGIN_LIMIT]
-    assert margins(starts[:3], np.array([6, 6, 9]), np.array([3.0, 1.0, 2.5])).tolist() == [0.5, -2.0, -0.5]
-    assert margins(starts[:1], ends[:1], np.array([2.0])).tolist() == [MARGIN_LIMIT]
-    assert margins(starts[:0], ends[:0], np.array([])).tolist() == []
+def test_terms_at_one_place_and_none_of_them_share_the_odds() -> None:
+    # The third shares one frame with the first, and half of the second. The fourth is the first, found again.
+    found = PLAIN.probability(evidence([3.0, 1.0, 2.5, 3.0], [0, 2, 5, 0], [6, 8, 13, 6], [1, 2, 3, 1]))
+    odds = np.exp([3.0, 1.0, 2.5])
+    expected = [odds[0] / (1 + odds[0] + odds[1]), odds[1] / (1 + odds[1] + odds[2] + 2 * odds[0])]
+    expected += [odds[2] / (1 + odds[2] + odds[1]), expected[0]]
+    assert found == pytest.approx(expected)
+
+
+def test_no_two_terms_at_one_place_are_likely() -> None:
+    found = PLAIN.probability(evidence([800.0, 800.0, -800.0], [0, 0, 0], [5, 5, 5], [1, 2, 3]))
+    assert found == pytest.approx([0.5, 0.5, 0.0])
+    alone = PLAIN.probability(evidence([-4.0], [0], [5], [1]))
+    assert alone == pytest.approx([1 / (1 + np.exp(4.0))])
+    assert PLAIN.probability(evidence([], [], [], [])).shape == (0,)
 
 
 def test_a_threshold_keeps_its_share() -> None:

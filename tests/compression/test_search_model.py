@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from compression.calibration import Calibration
 from compression.cohort import normed
 from compression.diagonals import best_diagonals
 from compression.frames import Frames
@@ -60,7 +59,7 @@ def test_damaged_files_are_told(tmp_path: Path) -> None:
         SearchModel.load(tmp_path, spotter)
     tiny_search_model(spotter).save(tmp_path)
     description = json.loads((tmp_path / SETTINGS_FILE).read_text())
-    del description["calibration"]["weights"]["margin"]
+    del description["calibration"]["weights"]["length"]
     (tmp_path / SETTINGS_FILE).write_text(json.dumps(description))
     with pytest.raises(HarkenError, match="calibration"):
         SearchModel.load(tmp_path, spotter)
@@ -85,9 +84,3 @@ def test_background_statistics_are_those_of_each_enrolment_in_each_cohort_uttera
         assert deviation == pytest.approx(float(scores.std(correction=0)), abs=1e-5)
     assert normed(statistics[:, 0] + 0.2, statistics).tolist() == pytest.approx([2.0] * len(kept), abs=1e-4)
     assert model.background_statistics([]).shape == (0, 2)
-
-
-def test_probability_follows_the_logit() -> None:
-    calibration = Calibration((0.5, 1.0, 0.0, 0.0, 0.0), -1.0, 0.0, 0.0, 8, 8)
-    found = calibration.probability(torch.tensor([[2.0, 0.0, 0.3, 1.0, 5.0], [0.0, 9.0, 0.0, 0.0, 0.0]]).numpy())
-    assert found.tolist() == pytest.approx([0.5, 1 / (1 + 2.718281828459045**-8)])

@@ -132,7 +132,10 @@ def test_calibration_separates_what_was_said() -> None:
     unseen, utterances = corpus(5)
     heard = [(utterance, unseen.utterances[utterance.name]) for utterance in utterances]
     listed = glossary(model)
-    found = calibrate(model, tiny_spotter("LHF"), listed, heard, SETTINGS.calibration)
+    draw = torch.Generator().manual_seed(9)
+    silence = [0.1 * torch.randn(LAYERS, 30, SIZE, generator=draw) for _ in range(4)]
+    everything = SETTINGS.calibration.model_copy(update={"probability": 0.0})
+    found = calibrate(model, tiny_spotter("LHF"), listed, heard, silence, everything)
     kept = [
         (float(scores.span[one.own].max()), float(scores.path[one.own].max()))
         for _, said, scores in scored_utterances(model, listed, heard)
@@ -142,6 +145,10 @@ def test_calibration_separates_what_was_said() -> None:
     assert sum(path >= found.path_threshold for _, path in kept) >= 0.99 * len(kept)
     assert found.weights[0] > 0
     assert 16 <= found.path_cap <= 512
+    likely = calibrate(model, tiny_spotter("LHF"), listed, heard, silence, SETTINGS.calibration)
+    assert likely.weights == found.weights
+    assert likely.path_threshold >= found.path_threshold
+    assert likely.path_cap <= found.path_cap
 
 
 def test_occurrences_without_times_are_located() -> None:

@@ -1,3 +1,4 @@
+import math
 from dataclasses import replace
 
 import pytest
@@ -8,8 +9,9 @@ from compression.cascade.result import Hit, ShardResult, StageReport, total_stag
 from harken.cascade_settings import CascadeSettings
 from harken.errors import HarkenError
 
-# The logit is the verifier's, and a tenth of the margin.
-CALIBRATION = Calibration((0.0, 1.0, 0.0, 0.0, 0.1), 0.0, 0.0, 0.0, 64, 64)
+# The logit is the verifier's.
+CALIBRATION = Calibration((0.0, 1.0, 0.0, 0.0), 0.0, 0.0, 0.0, 64, 64)
+ALL = CascadeSettings(probability=0.0)
 
 
 def hit(entry_id: int, start: int, end: int, verifier: float) -> Hit:
@@ -31,19 +33,19 @@ def test_a_detection_says_where_and_why():
     assert (found.start, found.end) == (1.2, 1.8)
     assert (found.term, found.spellings, found.category) == ("term 7", ("term 7",), "tests")
     assert dict(found.evidence) == {"span": 0.5, "path": 3.0, "verifier": 2.0}
-    assert 0.9 < found.probability < 1.0
+    assert found.probability == pytest.approx(1 / (1 + math.exp(-2.0)))
 
 
 def test_one_wins_at_each_place():
-    crowd = result(hit(1, 0, 10, 3.0), hit(2, 4, 12, 2.5), hit(3, 10, 20, 1.0), hit(4, 2, 5, 2.9))
-    assert terms(crowd, probability=0.0) == ["term 1", "term 3"]
+    crowd = result(hit(1, 0, 10, 3.0), hit(2, 4, 12, 2.5), hit(3, 10, 20, 1.0), hit(4, 2, 5, 2.0))
+    assert terms(crowd, probability=0.0) == ["term 3", "term 1"]
     assert set(terms(crowd, probability=0.0, overlap=1.0)) == {"term 1", "term 2", "term 3"}
 
 
 def test_a_rival_makes_a_hit_less_likely_also_from_another_shard():
     alone = merge([result(hit(1, 0, 10, 1.0))], CALIBRATION)[0].probability
     rival = result(hit(2, 1, 10, 0.9), partitions=(5,))
-    both = merge([result(hit(1, 0, 10, 1.0)), rival], CALIBRATION)[0]
+    both = merge([result(hit(1, 0, 10, 1.0)), rival], CALIBRATION, ALL)[0]
     assert both.term == "term 1"
     assert both.probability < alone
 
@@ -66,9 +68,9 @@ def test_few_enough_and_sure_enough():
 
 def test_a_division_into_shards_changes_nothing():
     hits = [hit(number, 3 * number % 40, 3 * number % 40 + 6, (number * 37 % 17) / 5) for number in range(30)]
-    whole = merge([result(*hits)], CALIBRATION)
+    whole = merge([result(*hits)], CALIBRATION, ALL)
     shards = [result(*hits[part::4], partitions=(part,)) for part in (2, 0, 3, 1)]
-    assert merge(shards, CALIBRATION) == whole
+    assert merge(shards, CALIBRATION, ALL) == whole
     assert len(whole) > 3
 
 

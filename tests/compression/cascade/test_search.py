@@ -22,7 +22,7 @@ SAID = {2: 11, 12: 25}
 def cascade(glossary: GlossaryReader | None = None, **settings: object) -> Cascade:
     spotter, model = parts()
     # An untrained verifier knows nothing: the path decides.
-    calibration = replace(model.calibration, weights=(1.0, 0.0, 0.0, 0.0, 0.0), bias=-4.0)
+    calibration = replace(model.calibration, weights=(3.0, 0.0, 0.0, 0.0), bias=-8.0)
     settings = {"probability": 0.0, **settings}
     return Cascade(
         spotter, replace(model, calibration=calibration), glossary or in_memory(), CascadeSettings(**settings)

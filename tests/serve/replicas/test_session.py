@@ -18,7 +18,7 @@ def result(*hits: Hit, partitions: tuple[int, ...] = ()) -> ShardResult:
 
 
 def parts() -> Parts:
-    sure = Calibration((0.0, 1.0, 0.0, 0.0, 0.0), 0.0, -1.0, -10.0, 8, 8)
+    sure = Calibration((0.0, 1.0, 0.0, 0.0), 0.0, -1.0, -10.0, 8, 8)
     return Parts(None, None, sure, CascadeSettings(), 2)  # type: ignore[arg-type]
 
 
