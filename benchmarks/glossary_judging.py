@@ -18,8 +18,9 @@ from harken.cascade_settings import CascadeSettings
 from harken.detection import Detection
 from harken.metrics.proportion import clopper_pearson
 
-RECALL = 0.9
-"""The share of the said terms that must be found where false alarms are counted."""
+RECALLS = (0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1)
+"""Shares of the said terms that must be found where false alarms are counted."""
+RECALL = RECALLS[0]
 STAGES = ("span", "path")
 _LEAST_UTTERANCES = 3
 
@@ -73,11 +74,11 @@ class Judged:
         """Of said terms those that a stage let through."""
         return dict(clopper_pearson(sum(self.kept[stage]), len(self.terms)))
 
-    def threshold(self) -> float | None:
-        """The probability from which `RECALL` of the said terms are found; None where so many never are."""
+    def threshold(self, recall: float = RECALL) -> float | None:
+        """The probability from which this share of the said terms is found; None where so many never are."""
         if not self.found:
             return None
-        reached = recall_threshold(self.found, RECALL)
+        reached = recall_threshold(self.found, recall)
         return reached if reached > 0 else None
 
     def false_per_minute(self, probability: float | None) -> float | None:
@@ -157,15 +158,18 @@ class Judge:
 
 
 def summary(judged: Mapping[str, Judged], probability: float) -> dict[str, Any]:
-    """The figures of each kind; false alarms where nothing is said are those at the threshold of `ESPEAK`."""
-    threshold = judged[ESPEAK].threshold() if ESPEAK in judged else None
+    """The figures of each kind; false alarms where nothing is said are those at the thresholds of `ESPEAK`."""
     figures: dict[str, Any] = {}
     for kind, found in judged.items():
-        own = found.threshold() if kind in SAYING else threshold
+        telling = found if kind in SAYING else judged.get(ESPEAK, Judged())
+        own = telling.threshold()
         figures[kind] = {
             "minutes": found.seconds / 60,
             "false_per_minute": found.false_per_minute(probability),
             "false_per_minute_at_recall": found.false_per_minute(own),
+            "false_per_minute_by_recall": {
+                str(recall): found.false_per_minute(telling.threshold(recall)) for recall in RECALLS
+            },
         }
         if kind in SAYING:
             figures[kind] |= {

@@ -49,7 +49,7 @@ class Bench:
         models = [file_digest(path) for path in sorted(run.search_folder.glob("search.*"))]
         utterances = [(one.kind, one.said.text, len(one.utterance)) for one in self.heard]
         content = (self.stores.store(size).name, models, utterances, run.cascade.model_dump(), self.exhaustive_seconds)
-        return self._once(f"size-{size}-{fingerprint(1, *content)[:8]}", lambda: self._measure(size))
+        return self._once(f"size-{size}-{fingerprint(2, *content)[:8]}", lambda: self._measure(size))
 
     def paper(self) -> dict[str, Any]:
         """What the second paper's classifier takes for a pair."""

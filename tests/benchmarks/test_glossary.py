@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from benchmarks.glossary import costs, figures, main, paper_seconds, tables
-from benchmarks.glossary_judging import Identities, Judged, stress, summary
+from benchmarks.glossary_judging import RECALLS, Identities, Judged, stress, summary
 from benchmarks.glossary_page import render_costs
 from benchmarks.glossary_vocabulary import draw_vocabulary
 from compression.glossary.entry import Entry, Spelling
@@ -62,7 +62,13 @@ def test_what_is_found_is_counted() -> None:
     # Nine in ten are never found.
     assert espeak["threshold"] is None
     assert espeak["false_per_minute_at_recall"] is None
-    assert found["silence"] == {"minutes": 1.0, "false_per_minute": 1.0, "false_per_minute_at_recall": None}
+    by_recall = espeak["false_per_minute_by_recall"]
+    assert [by_recall[recall] for recall in ("0.9", "0.8", "0.7", "0.5", "0.1")] == [None, None, 1.0, 0.5, 0.5]
+    silence = found["silence"]
+    assert (silence["minutes"], silence["false_per_minute"], silence["false_per_minute_at_recall"]) == (1.0, 1.0, None)
+    # At the probability from which half of espeak's are found.
+    assert silence["false_per_minute_by_recall"]["0.5"] == 1.0
+    assert silence["false_per_minute_by_recall"]["0.1"] == 0.0
 
 
 def test_false_alarms_are_those_at_the_threshold_of_nine_in_ten() -> None:
@@ -88,7 +94,7 @@ def test_spellings_know_their_entries() -> None:
     assert known.phonemes == {"ab": ("a b", "c"), "AB": ("a b",)}
 
 
-def size(p50: float, false: float, exhaustive: float) -> dict[str, Any]:
+def size(p50: float, false: float, exhaustive: float, recall: float = 0.9) -> dict[str, Any]:
     def interval(value: float) -> dict[str, float]:
         return {"value": value, "low": value, "high": value}
 
@@ -97,6 +103,7 @@ def size(p50: float, false: float, exhaustive: float) -> dict[str, Any]:
             "minutes": 10.0,
             "false_per_minute": false,
             "false_per_minute_at_recall": false,
+            "false_per_minute_by_recall": {str(one): false if one <= recall else None for one in RECALLS},
             "said": 50,
             "threshold": 0.4,
             "recall": {name: interval(end) for name in ("span", "path", "end", "any")},
@@ -163,3 +170,12 @@ def test_the_whole_in_small(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     found = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert found["sizes"]["200"]["spoken"] > 150
     assert (tmp_path / "work" / "cost.html").exists()
+
+
+def test_false_alarms_are_compared_at_the_greatest_recall_of_both_sizes() -> None:
+    sizes = {"1000": size(0.1, 0.5, 0.9), "100000": size(0.1, 3.0, 0.9, recall=0.85)}
+    targets = {name: facts for name, facts in measured(sizes)["targets"].items() if name.startswith("espeak: ")}
+    assert targets["espeak: recall that false alarms are compared at"]["holds"] is False
+    assert targets["espeak: recall that false alarms are compared at"]["value"] == 0.8
+    grown = targets["espeak: false alarms a minute at 80% recall, 100,000 over 1,000 terms"]
+    assert grown["value"] == pytest.approx(3.1 / 0.6)
