@@ -1,6 +1,7 @@
 """What every recogniser that can judge has in common: FLAC bytes in, what was heard of them out."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import asdict
 
 import numpy as np
@@ -45,24 +46,37 @@ class Recogniser(ABC):
         """
 
     def __call__(self, rows: list[Row]) -> list[Row]:
-        results = [_blank(row) for row in rows]
-        waves: dict[int, np.ndarray] = {}
-        for index, row in enumerate(rows):
-            if results[index]["status"] == OK:
-                try:
-                    wave, rate = decode_audio(row["audio"] or b"", name=row["id"])
-                    waves[index] = resample(wave, rate, SAMPLE_RATE)
-                    results[index] |= asdict(measure(waves[index]))
-                except HarkenError as failure:
-                    results[index] |= {"status": FAILED, "error": f"audio: {failure}"}
+        results, waves = take_waves(rows, HYPOTHESIS_SCHEMA.names)
         heard = self.hear(list(waves.values())) if waves else []
         for index, outcome in zip(waves, heard, strict=True):
             results[index] |= outcome
         return results
 
 
-def _blank(row: Row) -> Row:
-    blank: Row = dict.fromkeys(HYPOTHESIS_SCHEMA.names)
+def take_waves(rows: Sequence[Row], columns: Sequence[str]) -> tuple[list[Row], dict[int, np.ndarray]]:
+    """Blank results of speech rows with their acoustics, and by the row's place the waves (16 kHz, mono) to be heard.
+
+    A row that failed earlier, or whose audio cannot be read, has failed in its result and has no wave.
+
+    Args:
+        rows: as `Recogniser` takes them.
+        columns: of a result; those of `HYPOTHESIS_SCHEMA` are among them.
+    """
+    results = [_blank(row, columns) for row in rows]
+    waves: dict[int, np.ndarray] = {}
+    for index, row in enumerate(rows):
+        if results[index]["status"] == OK:
+            try:
+                wave, rate = decode_audio(row["audio"] or b"", name=row["id"])
+                waves[index] = resample(wave, rate, SAMPLE_RATE)
+                results[index] |= asdict(measure(waves[index]))
+            except HarkenError as failure:
+                results[index] |= {"status": FAILED, "error": f"audio: {failure}"}
+    return results, waves
+
+
+def _blank(row: Row, columns: Sequence[str]) -> Row:
+    blank: Row = dict.fromkeys(columns)
     blank |= {"id": row["id"], "status": row.get("status") or OK}
     if blank["status"] == FAILED:
         blank["error"] = row.get("error") or "unknown"

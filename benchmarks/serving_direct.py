@@ -9,6 +9,7 @@ import numpy as np
 import ray
 import torch
 
+from actors.listener import Listener, Passage, Wave
 from actors.phoneme_reader import espeak_voice
 from actors.phonetics import Phonetics
 from compression.storage import load_spotter
@@ -18,7 +19,6 @@ from harken.vad import VoiceActivity
 from harken.whisper import load_whisper
 from serve.graph_settings import GraphSettings
 from serve.replicas.figures import Stages
-from serve.replicas.listener import Listener, Passage, Wave
 from serve.replicas.windows import find_windows
 
 

@@ -1,7 +1,7 @@
 """A term that was heard in an utterance: what a search of the glossary tells whoever biases a transcript by it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 
 @dataclass(frozen=True)
@@ -35,3 +35,7 @@ class Detection:
     def seconds(self) -> float:
         """How long it lasts, rounded to a millisecond."""
         return round(self.end - self.start, 3)
+
+    def shifted(self, seconds: float) -> "Detection":
+        """The same, so much later."""
+        return replace(self, start=self.start + seconds, end=self.end + seconds)

@@ -11,6 +11,7 @@ from harken.finetune_settings import FinetuneSettings
 from harken.judge_settings import JudgeSettings
 from harken.llm_settings import LlmLimits, LlmSettings
 from harken.portrait_settings import PortraitSettings
+from harken.search_biasing_settings import SearchBiasingSettings
 from harken.speech_settings import SpeechSettings, VoiceSettings
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "LlmSettings",
     "PipelineSettings",
     "PortraitSettings",
+    "SearchBiasingSettings",
     "SpeechSettings",
     "TranscriptSettings",
     "VoiceSettings",
@@ -180,6 +182,9 @@ class PipelineSettings(Section):
     judge: JudgeSettings = JudgeSettings()
     finetune: FinetuneSettings = FinetuneSettings()
     evaluate: EvaluateSettings
+    biasing: SearchBiasingSettings | None = Field(
+        None, description="None leaves out the systems that are biased by a glossary, as jobs.grid always does"
+    )
     portraits: PortraitSettings | None = Field(None, description="None leaves the customer portraits out")
     export: ExportSettings = ExportSettings()
     model_export: ModelExportSettings = ModelExportSettings()

@@ -11,11 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime
-from pydantic import Field, NonNegativeFloat, PositiveFloat
 
 from harken.audio import SAMPLE_RATE, check_wave, split_at_pauses
-from harken.config import Fraction, Section
 from harken.errors import HarkenError
+from harken.vad_settings import VadSettings
 
 HOP = 512
 """Samples that each probability is for (32 ms)."""
@@ -24,17 +23,6 @@ _STATE = (1, 1, 128)
 _MODEL = Path("data") / "silero_vad_16k_sequence.onnx"
 # A minute per pass bounds the memory of long recordings.
 _HOPS_PER_PASS = 60 * SAMPLE_RATE // HOP
-
-
-class VadSettings(Section):
-    """When speech begins and ends. Times are in seconds."""
-
-    threshold: Fraction = Field(0.5, description="probability from which on it is speech")
-    release: Fraction = Field(0.35, description="probability below which speech ends")
-    least_speech: NonNegativeFloat = Field(0.1, description="shorter bursts are none")
-    least_silence: NonNegativeFloat = Field(0.25, description="shorter gaps are part of the speech")
-    padding: NonNegativeFloat = Field(0.2, description="kept before and after speech")
-    longest_pause: PositiveFloat = Field(1.0, description="a longer one is left out: the next window begins after it")
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from harken.report.data import (
 )
 from harken.report.measures import LABEL_RATES
 from harken.settings import TranscriptSettings
-from jobs.plan import SYSTEMS, Plan
+from jobs.plan import Plan
 
 CUSTOMERS_SHOWN = 12
 
@@ -27,7 +27,7 @@ def portrait_report(plan: Plan) -> PortraitReport | None:
     """The portraits of a run: the rates of its systems, and some customers as the last of them heard them."""
     if plan.portraits is None:
         return None
-    shown = SYSTEMS[-1]
+    shown = plan.systems[-1]
     heard = [row for row in plan.portraits.rows() if row["system"] == shown]
     drawn = generator("portraits", plan.settings.run.seed).sample(heard, min(CUSTOMERS_SHOWN, len(heard)))
     return _rates(plan.portraits.record(), shown, [_customer(row) for row in drawn], len(heard))

@@ -26,8 +26,9 @@ from harken.spotter_settings import EncoderShape
 from harken.spotting_settings import CUT_RECORDINGS, CorpusSettings, SetSettings, SpottingSettings
 from harken.stages import Stage
 from harken.word_sequences import sequence_rows, vocabulary
-from jobs.plan import HOW_A_BACKEND_IS_REACHED, WHERE_AND_HOW_FAST, speech_files
+from jobs.plan import HOW_A_BACKEND_IS_REACHED, WHERE_AND_HOW_FAST
 from jobs.progress import note
+from jobs.speech_files import speech_files
 
 # Raised by one when a stage's code changes what its rows hold, so that old outputs are not mistaken for new ones.
 REVISIONS = {"utterances": 1, "units": 1, "inventory": 2, "terms": 1, "cuts": 1, "frames": 1}

@@ -12,13 +12,15 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from harken.digests import file_digest, folder_digest, manifest_digest, model_digest
+from harken.digests import file_digest, manifest_digest, model_digest
 from harken.judge_settings import FAULTS
 from harken.records import fingerprint, read_manifest
-from harken.settings import PipelineSettings, SpeechSettings, TranscriptSettings, VoiceSettings
+from harken.settings import PipelineSettings, TranscriptSettings, VoiceSettings
 from harken.sources import Indices, Manifest, Parts, Selection
 from harken.stages import Stage
 from jobs.rounds import Round, retries
+from jobs.searched_glossary import SearchedGlossary, searched_glossary
+from jobs.speech_files import speech_files
 
 # Raised by one when a stage's code changes what its rows hold, so that old outputs are not mistaken for new ones.
 REVISIONS = {
@@ -26,6 +28,7 @@ REVISIONS = {
     "labels": 1,
     "speech": 2,
     "hypotheses": 2,
+    "biased": 1,
     "verdicts": 2,
     "planted": 1,
     "finetune": 1,
@@ -42,8 +45,9 @@ HOW_A_BACKEND_IS_REACHED = {"api_key_env", "concurrency", "device", "python", "r
 
 MANIFEST_ROWS_PER_SHARD = 32
 
-# The systems a run compares.
+# The systems a run compares, and of those that a glossary biases the system without it.
 SYSTEMS = ("base", "adapted")
+BIASED = {"biased": "base", "adapted_biased": "adapted"}
 
 
 @dataclass(frozen=True)
@@ -169,12 +173,38 @@ class Plan:
         stage = self._stage("speech-planted", digest, math.ceil(rows / MANIFEST_ROWS_PER_SHARD))
         return Speech(stage, Selection(stage.directory / "chosen.parquet", MANIFEST_ROWS_PER_SHARD), voices)
 
+    @property
+    def systems(self) -> tuple[str, ...]:
+        """The systems that the run compares; the others are held against the first."""
+        return (*SYSTEMS, *BIASED) if self.settings.biasing else SYSTEMS
+
+    @cached_property
+    def glossary(self) -> SearchedGlossary | None:
+        """What the biased systems search."""
+        return searched_glossary(self.settings) if self.settings.biasing else None
+
     def hypotheses(self, speech: Speech, system: str) -> Stage:
-        """What ``system`` ('base', 'second' or 'adapted') hears in a set of utterances."""
-        model = self.finetune.fingerprint if system == "adapted" else self._recogniser(system)
-        digest = self._fingerprint("hypotheses", speech.stage.fingerprint, model, _content(self.settings.decoding))
+        """What a system of the run, or 'second', hears in a set of utterances."""
+        if system in BIASED:
+            digest = self._biased(speech, system)
+        else:
+            model = self.finetune.fingerprint if system == "adapted" else self._recogniser(system)
+            digest = self._fingerprint("hypotheses", speech.stage.fingerprint, model, _content(self.settings.decoding))
         name = speech.stage.name.removeprefix("speech").removeprefix("-") or "synthetic"
         return self._stage(f"hypotheses-{name}-{system}", digest, speech.stage.shards)
+
+    def _biased(self, speech: Speech, system: str) -> str:
+        decoding = _content(self.settings.decoding)
+        if system == "adapted_biased":
+            # What the un-tuned model's encoder detects is what the adapted model is told.
+            searched = self.hypotheses(speech, "biased").fingerprint
+            return self._fingerprint("biased", searched, self.finetune.fingerprint, decoding)
+        biasing = self.settings.biasing
+        assert biasing is not None
+        assert self.glossary is not None
+        content = biasing.model_dump(mode="json", include={"cascade", "vad", "rules"})
+        inputs = [speech.stage.fingerprint, self._recogniser("base"), self.glossary.digest]
+        return self._fingerprint("biased", inputs, decoding, content)
 
     @property
     def judges(self) -> tuple[str, ...]:
@@ -229,7 +259,7 @@ class Plan:
         """The portraits of all systems in one table, and how right they are."""
         if self.settings.portraits is None:
             return None
-        inputs = [self.portraits_of(system).fingerprint for system in ("reference", *SYSTEMS)]
+        inputs = [self.portraits_of(system).fingerprint for system in ("reference", *self.systems)]
         digest = self._fingerprint(
             "portraits", inputs, self.settings.evaluate.bootstrap_samples, self.settings.run.seed
         )
@@ -239,7 +269,7 @@ class Plan:
     def evaluate(self) -> Stage:
         """Metrics and report over everything above."""
         sets = [speech for speech in (self.domain, self.general) if speech]
-        inputs = [self.hypotheses(speech, system).fingerprint for speech in sets for system in SYSTEMS]
+        inputs = [self.hypotheses(speech, system).fingerprint for speech in sets for system in self.systems]
         if self.planted_verdicts:
             # The report shows what became of them.
             inputs.append(self.planted_verdicts.fingerprint)
@@ -260,10 +290,11 @@ class Plan:
             stages += [self.planted.stage, *(self.hypotheses(self.planted, judge) for judge in self.judges)]
             stages.append(self.planted_verdicts)
         stages.append(self.finetune)
+        stages += [self.glossary.stage] if self.glossary and self.glossary.stage else []
         sets = [speech for speech in (self.domain, self.general) if speech]
-        stages += [self.hypotheses(speech, system) for speech in sets for system in SYSTEMS]
+        stages += [self.hypotheses(speech, system) for speech in sets for system in self.systems]
         if self.portraits:
-            stages += [*(self.portraits_of(system) for system in ("reference", *SYSTEMS)), self.portraits]
+            stages += [*(self.portraits_of(system) for system in ("reference", *self.systems)), self.portraits]
         return [*stages, self.evaluate]
 
     def adapted_model(self) -> Path:
@@ -323,25 +354,6 @@ class Plan:
 def _content(section: BaseModel, *without: str) -> Mapping[str, Any]:
     """The settings that decide what a stage makes, less those named."""
     return section.model_dump(mode="json", exclude={*WHERE_AND_HOW_FAST, *without})
-
-
-def speech_files(speech: SpeechSettings, voices: VoiceSettings) -> list[str]:
-    """Digests of the files that decide what is heard: voices to be imitated and noise.
-
-    Raises:
-        HarkenError: one is missing.
-    """
-    references = speech.chattts.references.values() if speech.chattts else ()
-    return [*(file_digest(reference.audio) for reference in references), *_noise_digests(voices)]
-
-
-def _noise_digests(voices: VoiceSettings) -> list[str]:
-    folder = voices.augmentation.noise_folder
-    if folder is None or voices.augmentation.noise_probability == 0:
-        return []
-    from harken.noise_folder import noise_files
-
-    return [folder_digest(folder, noise_files(folder))]
 
 
 def portrait_stage(settings: PipelineSettings | TranscriptSettings, name: str, texts: str, shards: int) -> Stage:

@@ -16,7 +16,7 @@ from harken.portraits.mentions import SPELLING, scored_labels
 from harken.portraits.vocabulary import Vocabulary
 from harken.records import OK, Row, read_manifest, write_parquet
 from harken.settings import PipelineSettings, TranscriptSettings
-from jobs.plan import SYSTEMS, Plan
+from jobs.plan import Plan
 
 REFERENCE = "reference"
 TRANSCRIPTS = "transcripts"
@@ -39,7 +39,7 @@ def write_portraits(plan: Plan) -> dict[str, Any]:
     assert plan.portraits is not None
     started = time.monotonic()
     plan.portraits.begin(dump_yaml(plan.settings))
-    rows = {system: list(plan.portraits_of(system).rows()) for system in (REFERENCE, *SYSTEMS)}
+    rows = {system: list(plan.portraits_of(system).rows()) for system in (REFERENCE, *plan.systems)}
     table = [row | {"system": system} for system, found in rows.items() for row in found]
     write_parquet(plan.portraits.part(0), table, TABLE_SCHEMA)
     # What could not be spoken was heard by nobody.

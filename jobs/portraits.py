@@ -20,7 +20,7 @@ from harken.report.console import print_customers, print_portrait_rates
 from harken.settings import PipelineSettings, TranscriptSettings
 from harken.sources import Manifest, Parts
 from jobs.cli import run_job
-from jobs.plan import SYSTEMS, Plan, portrait_stage, require
+from jobs.plan import Plan, portrait_stage, require
 from jobs.progress import console, note
 from jobs.transcripts import read_texts, require_ids
 
@@ -107,7 +107,7 @@ def _extract(plan: Plan) -> None:
     from jobs.portrait_extraction import Transcripts, extract
 
     domain = plan.domain.stage
-    heard = {system: plan.hypotheses(plan.domain, system) for system in SYSTEMS}
+    heard = {system: plan.hypotheses(plan.domain, system) for system in plan.systems}
     require([domain, *heard.values()])
     columns = ["id", "status", "error"]
     sets = [Transcripts(plan.portraits_of(REFERENCE), Parts(domain.parts(), [*columns, "text"]), correct=True)]
@@ -121,7 +121,7 @@ def _retry(plan: Plan) -> None:
     from jobs.portrait_extraction import forget_failed
 
     assert plan.portraits is not None
-    if forget_failed([plan.portraits_of(system) for system in SYSTEMS]):
+    if forget_failed([plan.portraits_of(system) for system in plan.systems]):
         for later in (plan.portraits, plan.evaluate):
             later.marker.unlink(missing_ok=True)
 
@@ -153,7 +153,7 @@ def main(
     record = draw_portraits(plan)
     print_portrait_rates(record, console)
     assert plan.portraits is not None
-    print_customers([row for row in plan.portraits.rows() if row["system"] == SYSTEMS[-1]], console)
+    print_customers([row for row in plan.portraits.rows() if row["system"] == plan.systems[-1]], console)
     note(f"portraits: {settings.run.output / 'portraits.parquet'}")
     if not plan.evaluate.complete():
         note("report: python -m jobs.evaluate (or jobs.pipeline) puts them into it")

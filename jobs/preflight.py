@@ -23,8 +23,8 @@ def preflight(settings: PipelineSettings) -> None:
 
     Raises:
         HarkenError: a broken keyword, seed, pronunciation, label, product, test or noise file, an unknown voice, a
-            model folder that is no Whisper, a HanLP folder that does not load, a relative output folder inside a
-            packaged Ray job, or too little disk.
+            model folder that is no Whisper, a HanLP folder that does not load, a spotter or glossary of other models, a
+            relative output folder inside a packaged Ray job, or too little disk.
     """
     _check_output(settings)
     keywords = load_keywords(settings.keywords.path, categories=settings.keywords.categories)
@@ -36,6 +36,10 @@ def preflight(settings: PipelineSettings) -> None:
     _check_segmenters(settings)
     locate_model(settings.model)
     _check_judge(settings)
+    if settings.biasing:
+        from jobs.biasing import check_biasing
+
+        check_biasing(settings)
     _check_disk(settings)
 
 

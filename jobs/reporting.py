@@ -28,6 +28,7 @@ from harken.report.data import (
 )
 from harken.settings import PipelineSettings
 from harken.stages import Stage, cause
+from jobs.biased_figures import biasing_report, heard_terms
 from jobs.customers import portrait_report
 from jobs.labels import coverage
 from jobs.plan import Plan
@@ -45,9 +46,10 @@ def report_data(
     scored: Mapping[str, Scores],
     summary: Mapping[str, Mapping[str, Any]],
     paired: Mapping[str, Any],
-    gate: Forgetting | None = None,
+    gates: Mapping[str, Forgetting],
+    biasing: Mapping[str, Any] | None = None,
 ) -> ReportData:
-    """Everything the run left, as the report wants it."""
+    """Everything the run left, as the report wants it; ``biasing`` is what `jobs.biased_figures` found."""
     settings = plan.settings
     domain = scored["domain"]
     general = scored.get("general")
@@ -63,13 +65,14 @@ def report_data(
             systems=general.intervals,
             paired=general.paired,
             utterances=len(general.utterances),
-            gate=gate,
+            gates=gates,
         )
         if general
         else None,
         recalls=[CategoryRecall(category, *figures) for category, figures in domain.recall_by_category().items()],
+        biasing=biasing_report(biasing, scored),
         portraits=portrait_report(plan),
-        utterances=_utterances(settings, matcher, domain),
+        utterances=_utterances(plan, matcher, domain),
         labels=_labels(plan, matcher),
         speech=_speech(plan),
         judge=_judge(plan),
@@ -82,13 +85,15 @@ def report_data(
     )
 
 
-def _utterances(settings: PipelineSettings, matcher: KeywordMatcher, domain: Scores) -> list[Utterance]:
+def _utterances(plan: Plan, matcher: KeywordMatcher, domain: Scores) -> list[Utterance]:
+    settings = plan.settings
+    terms = heard_terms(plan)
     places = range(len(domain.utterances))
     drawn = generator("report", settings.run.seed).sample(places, min(settings.evaluate.audio_samples, len(places)))
     worst = set(worst_places(domain, domain.systems[-1], settings.evaluate.worst_samples))
     audible = worst.union(drawn)
     return [
-        utterance(domain, place, domain.systems, matcher, audible=place in audible, worst=place in worst)
+        utterance(domain, place, domain.systems, matcher, audible=place in audible, worst=place in worst, terms=terms)
         for place in places
     ]
 

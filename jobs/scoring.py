@@ -24,28 +24,6 @@ from harken.stages import Stage
 Figures = dict[str, dict[str, float | None]]
 """``{metric: {"value", "low", "high"}}``."""
 
-EVALUATION_SCHEMA = pa.schema(
-    [
-        ("id", pa.string()),
-        ("set", pa.string()),
-        ("reference", pa.string()),
-        ("speaker", pa.string()),
-        ("duration", pa.float64()),
-        *(
-            (f"{system}_{field}", kind)
-            for system in ("base", "adapted")
-            for field, kind in (
-                ("hypothesis", pa.string()),
-                ("cer", pa.float64()),
-                ("hits", pa.list_(pa.bool_())),
-                ("counts", pa.map_(pa.string(), pa.int64())),
-            )
-        ),
-        ("status", pa.string()),
-        ("error", pa.string()),
-    ]
-)
-
 
 @dataclass(frozen=True)
 class Scores:
@@ -85,6 +63,10 @@ class Scores:
         """``after`` minus ``before`` in every metric: value, low, high and p, over the same resampled utterances."""
         return _plain(self._resampled[before].difference(self._resampled[after]))
 
+    def differences(self, pairs: Mapping[str, str]) -> dict[str, Figures]:
+        """``{this: difference}`` of every pair ``{this: than}``."""
+        return {this: self.difference(than, this) for this, than in pairs.items()}
+
     def figures(self, system: str) -> dict[str, Any]:
         """All that is known of a system as plain values: metrics with intervals, IER by class, recall by category."""
         scores = self._scores[system]
@@ -121,6 +103,31 @@ class Scores:
                 f"{system}_counts": list(self._scores[system][place].to_row().items()),
             }
         return row
+
+
+def evaluation_schema(systems: Sequence[str]) -> pa.Schema:
+    """Of the rows of `Scores.rows` and the name of their set."""
+    return pa.schema(
+        [
+            ("id", pa.string()),
+            ("set", pa.string()),
+            ("reference", pa.string()),
+            ("speaker", pa.string()),
+            ("duration", pa.float64()),
+            *(
+                (f"{system}_{field}", kind)
+                for system in systems
+                for field, kind in (
+                    ("hypothesis", pa.string()),
+                    ("cer", pa.float64()),
+                    ("hits", pa.list_(pa.bool_())),
+                    ("counts", pa.map_(pa.string(), pa.int64())),
+                )
+            ),
+            ("status", pa.string()),
+            ("error", pa.string()),
+        ]
+    )
 
 
 def score_set(

@@ -8,7 +8,7 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, Pos
 from harken.biasing.settings import BiasingSettings
 from harken.cascade_settings import CascadeSettings
 from harken.config import Fraction, Section
-from harken.vad import VadSettings
+from harken.vad_settings import VadSettings
 from serve.logs import LogSettings
 from serve.settings import ServiceSettings
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 from transformers.modeling_outputs import BaseModelOutput
 
+from actors.listener import Heard, Listener, Wave
 from actors.phoneme_reader import espeak_voice
 from actors.phonetics import Phonetics
 from benchmarks.biasing.utterances import Spoken
@@ -25,7 +26,6 @@ from harken.detection import Detection
 from harken.vad import VoiceActivity
 from harken.whisper import load_whisper
 from serve.graph_settings import GraphSettings
-from serve.replicas.listener import Heard, Listener, Wave
 from serve.replicas.windows import find_windows
 
 _BATCH = 16

@@ -8,12 +8,13 @@ from rich.markup import escape
 from rich.table import Table
 
 from harken.records import FAILED
-from harken.report.data import Systems
+from harken.report.data import Interval, Systems
 from harken.report.measures import (
     LABEL_RATES,
     Change,
     Measure,
     change,
+    number,
     paired_interval,
     present,
     rate,
@@ -22,6 +23,10 @@ from harken.report.measures import (
 )
 
 CUSTOMERS_SHOWN = 5
+SIDE_BY_SIDE = 2
+"""More systems than these get a line for the interval."""
+# What biasing may not worsen, and what it is for.
+_BIASED = {"mer": "MER", "cer": "CER", "keyword_recall": "recall"}
 
 
 def print_table(systems: Systems, console: Console, paired: Systems | None = None) -> None:
@@ -35,6 +40,18 @@ def print_table(systems: Systems, console: Console, paired: Systems | None = Non
         console.print("No system was evaluated.")
         return
     first = next(iter(systems))
+    console.print((_wide if len(systems) <= SIDE_BY_SIDE else _narrow)(systems, paired or {}, measures))
+    if len(systems) == 1:
+        console.print("In brackets: 95% intervals.", highlight=False)
+        return
+    basis = "the interval of the paired difference excludes 0" if paired else "the two intervals do not overlap"
+    console.print(f"In brackets: 95% intervals. Change from {system_label(first)}:", highlight=False)
+    console.print(f"* {basis}; ~ may be chance.", highlight=False)
+
+
+def _wide(systems: Systems, paired: Systems, measures: Sequence[Measure]) -> Table:
+    """A metric a line: value, interval and change side by side."""
+    first = next(iter(systems))
     table = Table(show_edge=False, pad_edge=False)
     table.add_column("Metric", no_wrap=True)
     for system in systems:
@@ -46,15 +63,26 @@ def print_table(systems: Systems, console: Console, paired: Systems | None = Non
         for system, metrics in systems.items():
             cells.append(with_interval(metrics.get(measure.key)))
             if system != first:
-                cells.append(_change(systems, paired or {}, system, measure))
+                cells.append(_change(systems, paired, system, measure))
         table.add_row(measure.label, *cells)
-    console.print(table)
-    if len(systems) == 1:
-        console.print("In brackets: 95% intervals.", highlight=False)
-        return
-    basis = "the interval of the paired difference excludes 0" if paired else "the two intervals do not overlap"
-    console.print(f"In brackets: 95% intervals. Change from {system_label(first)}:", highlight=False)
-    console.print(f"* {basis}; ~ may be chance.", highlight=False)
+    return table
+
+
+def _narrow(systems: Systems, paired: Systems, measures: Sequence[Measure]) -> Table:
+    """A metric two lines, so that four systems fit into 80 columns: the interval stands below value and change."""
+    first = next(iter(systems))
+    table = Table(box=None, pad_edge=False, show_lines=True)
+    table.add_column("Metric", no_wrap=True)
+    for system in systems:
+        table.add_column(system_label(system), justify="right", overflow="fold")
+    for measure in measures:
+        cells = []
+        for system, metrics in systems.items():
+            value, _, interval = with_interval(metrics.get(measure.key)).partition(" ")
+            change = f" {_change(systems, paired, system, measure)}" if system != first else ""
+            cells.append(f"{value}{change.rstrip()}\n{interval}")
+        table.add_row(measure.label, *cells)
+    return table
 
 
 def _change(systems: Systems, paired: Systems, system: str, measure: Measure) -> str:
@@ -79,7 +107,42 @@ def _size(found: Change) -> str:
 def _certainty(found: Change) -> str:
     if found.absolute is None or found.established is None:
         return " "
-    return "*" if found.established else "~"
+    return _mark(found.established)
+
+
+def _mark(established: bool | None) -> str:
+    return " " if established is None else "*" if established else "~"
+
+
+def print_biasing(figures: Mapping[str, Any], console: Console) -> None:
+    """Print what biasing changed against the same model without, and what became of the detected terms.
+
+    ``figures`` is what `jobs.biased_figures.biasing_figures` found.
+    """
+    table = Table(box=None, pad_edge=False)
+    for name in ("Biasing", "set"):
+        table.add_column(name)
+    for name in (*_BIASED.values(), "applied", "right", "rejected"):
+        table.add_column(name, justify="right", overflow="fold")
+    for name, compared in figures["comparisons"].items():
+        for system, found in compared.items():
+            counts = figures["terms"][name][system]
+            differences = [_difference(found["metrics"].get(key)) for key in _BIASED]
+            fates = [str(counts[key]) for key in ("applied", "already right", "rejected")]
+            table.add_row(f"of {system_label(found['than']).lower()}", name, *differences, *fates)
+    console.print(table)
+    console.print(
+        f"Differences by a glossary of {figures['entries']:,} entries, and its terms that were detected.",
+        highlight=False,
+    )
+
+
+def _difference(interval: Interval | None) -> str:
+    value, low, high = (number(interval, part) for part in ("value", "low", "high"))
+    if value is None:
+        return "n/a"
+    established = None if low is None or high is None else low > 0 or high < 0
+    return f"{value:+.3f} {_mark(established)}".rstrip()
 
 
 def print_portrait_rates(record: Mapping[str, Any], console: Console) -> None:

@@ -36,12 +36,12 @@ class CategoryRecall:
 
 @dataclass(frozen=True)
 class GeneralCheck:
-    """The forgetting check: the same systems on sentences without domain vocabulary, and its gate if it has one."""
+    """The forgetting check: the same systems on sentences without domain vocabulary, and their gates by system."""
 
     systems: Systems
     paired: Systems = field(default_factory=dict)
     utterances: int | None = None
-    gate: Forgetting | None = None
+    gates: Mapping[str, Forgetting] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -150,12 +150,39 @@ class TrainingReport:
 
 
 @dataclass(frozen=True)
+class HeardTerm:
+    """A term of the glossary that was detected in an utterance, and what became of it.
+
+    Attributes:
+        begins, ends: seconds of the recording.
+        probability: of the detection.
+        outcome: 'applied', 'already right' or 'rejected'.
+        why: in words, with the evidence.
+        start, end: characters of the hypothesis that are the term because of the glossary; None where none are.
+    """
+
+    term: str
+    category: str
+    begins: float
+    ends: float
+    probability: float
+    outcome: str
+    why: str
+    start: int | None = None
+    end: int | None = None
+
+
+@dataclass(frozen=True)
 class Hypothesis:
-    """What one system heard; ``hits`` tells, span by span of the reference, whether the keyword is right."""
+    """What one system heard; ``hits`` tells, span by span of the reference, whether the keyword is right.
+
+    ``terms``: what was detected of a glossary; None for a system that has none.
+    """
 
     text: str
     cer: float | None = None
     hits: Sequence[bool] = ()
+    terms: Sequence[HeardTerm] | None = None
 
 
 @dataclass(frozen=True)
@@ -183,6 +210,36 @@ def change_of(utterance: Utterance) -> str:
     if rates[-1] == rates[0]:
         return "same"
     return "better" if rates[-1] < rates[0] else "worse"
+
+
+@dataclass(frozen=True)
+class BiasedSet:
+    """What biasing changed in one test set, and what became of the detected terms.
+
+    Attributes:
+        name: of the set.
+        system: that is biased, and ``than`` the same without.
+        systems: those two.
+        paired: of ``system``, the difference to ``than``.
+        outcomes: detected terms by what became of them, in all utterances.
+        refused: rejected terms by reason.
+    """
+
+    name: str
+    system: str
+    than: str
+    systems: Systems
+    paired: Systems
+    outcomes: Mapping[str, int]
+    refused: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class BiasingReport:
+    """Biasing by a glossary: ``sets`` has every set of every biased system."""
+
+    entries: int
+    sets: Sequence[BiasedSet]
 
 
 @dataclass(frozen=True)
@@ -302,6 +359,7 @@ class ReportData:
     paired: Systems = field(default_factory=dict)
     general: GeneralCheck | None = None
     recalls: Sequence[CategoryRecall] | None = None
+    biasing: BiasingReport | None = None
     portraits: PortraitReport | None = None
     utterances: Sequence[Utterance] | None = None
     labels: LabelReport | None = None

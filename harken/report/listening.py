@@ -54,7 +54,9 @@ def utterances(data: ReportData, highlighter: Highlighter, shelf: Shelf) -> Mark
             element("ins", "extra"),
             " character, ",
             element("del", "missing"),
-            " character. Punctuation, spacing and case are not compared.",
+            " character",
+            [", ", element("mark", "from the glossary", class_="biased")] if _biased(data.utterances) else None,
+            ". Punctuation, spacing and case are not compared.",
         ),
     )
 
@@ -68,6 +70,10 @@ def cards(utterances: Sequence[Utterance], highlighter: Highlighter, shelf: Shel
 
 def _systems(utterances: Sequence[Utterance]) -> list[str]:
     return list(dict.fromkeys(system for utterance in utterances for system in utterance.hypotheses))
+
+
+def _biased(utterances: Sequence[Utterance]) -> bool:
+    return any(found.terms is not None for utterance in utterances for found in utterance.hypotheses.values())
 
 
 def _last_rate(utterance: Utterance) -> float:
@@ -131,14 +137,19 @@ def _heard(utterance: Utterance, hypothesis: Hypothesis | None, highlighter: Hig
     if hypothesis is None:
         return nothing("not decoded")
     return [
-        highlighter.errors(utterance.reference, hypothesis.text),
+        _marked(utterance, hypothesis, highlighter),
         element(
             "div",
             element("span", "CER ", element("b", rate(hypothesis.cer)), class_="cer"),
             highlighter.hits(utterance, hypothesis),
             class_="scores",
         ),
+        highlighter.terms(hypothesis.terms or ()),
     ]
+
+
+def _marked(utterance: Utterance, hypothesis: Hypothesis, highlighter: Highlighter) -> Markup:
+    return highlighter.errors(utterance.reference, hypothesis.text, hypothesis.terms or ())
 
 
 def _table(shown: Sequence[Utterance], systems: Sequence[str], highlighter: Highlighter) -> Markup:
@@ -156,7 +167,7 @@ def _table(shown: Sequence[Utterance], systems: Sequence[str], highlighter: High
             if hypothesis is None:
                 row += [Cell("not decoded", ""), Cell("n/a")]
             else:
-                row.append(Cell(highlighter.errors(utterance.reference, hypothesis.text), hypothesis.text))
+                row.append(Cell(_marked(utterance, hypothesis, highlighter), hypothesis.text))
                 row.append(Cell(rate(hypothesis.cer), hypothesis.cer))
         rows.append(row)
     attributes = [{**_attributes(utterance), "class_": "filtered"} for utterance in shown]

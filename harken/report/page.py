@@ -5,7 +5,7 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from harken.report import corpus, listening, portraits, results, run
+from harken.report import biasing, corpus, listening, portraits, results, run
 from harken.report.audio import Shelf
 from harken.report.data import ReportData
 from harken.report.markup import Markup, element, join
@@ -20,7 +20,10 @@ Chapters = Sequence[tuple[str, Sequence[tuple[str, str]]]]
 """``((chapter, ((section's id, its title), ...)), ...)``."""
 
 _CHAPTERS: Chapters = (
-    ("Results", (("summary", "Summary"), ("metrics", "Metrics"), ("general", "General speech"))),
+    (
+        "Results",
+        (("summary", "Summary"), ("metrics", "Metrics"), ("general", "General speech"), ("biasing", "Biasing")),
+    ),
     ("Detail", (("keywords", "Keywords"), ("spread", "Error spread"), ("utterances", "Utterances"))),
     ("Use", (("portraits", "Portraits"),)),
     ("Training data", (("labels", "Labels"), ("speech", "Synthetic speech"), ("judge", "Judge"))),
@@ -70,6 +73,7 @@ def _sections(data: ReportData, highlighter: Highlighter, shelf: Shelf) -> Marku
         results.summary(data),
         results.metrics(data),
         results.general(data),
+        biasing.biasing(data.biasing),
         results.keywords(data),
         results.spread(data.utterances),
         listening.utterances(data, highlighter, shelf),

@@ -20,7 +20,7 @@ from harken.report.blocks import (
     stack,
     table,
 )
-from harken.report.data import Interval, ReportData, Systems, Utterance, change_of
+from harken.report.data import GeneralCheck, Interval, ReportData, Systems, Utterance, change_of
 from harken.report.markup import Content, Markup, element, join
 from harken.report.measures import (
     MEASURES,
@@ -53,8 +53,7 @@ def compared(systems: Systems, paired: Systems, system: str, measure: Measure) -
 
 def summary(data: ReportData) -> Markup:
     """The tiles a reader sees first, and what to know before trusting them; the last system is the headline."""
-    gate = data.general.gate if data.general else None
-    warned = [f"The {gate}."] if gate and gate.failed else []
+    warned = [f"{told}." for told, gate in _gates(data.general) if gate.failed]
     notes = [element("li", note) for note in (*warned, *data.notes)]
     told = element("div", element("h3", "Before you rely on this"), element("ul", notes), class_="notes")
     tiles = [
@@ -199,17 +198,21 @@ def general(data: ReportData) -> Markup:
     return section(
         "general",
         title,
-        _gate(data.general.gate),
+        [
+            element("p", element("span", told, class_=f"badge {'worse' if gate.failed else 'better'}"))
+            for told, gate in _gates(data.general)
+        ],
         systems_table(f"General test set{counted}", systems, data.general.paired),
         lead="Sentences without the business's vocabulary: what the model could do before must survive the training.",
     )
 
 
-def _gate(gate: Forgetting | None) -> Markup | None:
-    if gate is None:
-        return None
-    kind = "worse" if gate.failed else "better"
-    return element("p", element("span", f"{gate}", class_=f"badge {kind}"))
+def _gates(general: GeneralCheck | None) -> list[tuple[str, Forgetting]]:
+    """Each system's gate and what it says; who is meant is clear when there is one."""
+    gates = general.gates if general else {}
+    return [
+        (f"{system_label(system)}: {gate}" if len(gates) > 1 else f"The {gate}", gate) for system, gate in gates.items()
+    ]
 
 
 def keywords(data: ReportData) -> Markup:

@@ -1,13 +1,13 @@
 """Labels and transcripts as marked-up text: keywords in their category's colour, errors character by character."""
 
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import groupby
 
 from harken.alignment import align
-from harken.report.data import Hypothesis, ReportData, Span, Utterance
+from harken.report.data import HeardTerm, Hypothesis, ReportData, Span, Utterance
 from harken.report.markup import Content, Markup, element, join
 from harken.text import bare, script
 
@@ -67,11 +67,33 @@ class Highlighter:
         ]
         return element("ul", verdicts, class_="hits") if verdicts else None
 
-    def errors(self, reference: str, hypothesis: str) -> Markup:
-        """The hypothesis with every differing character marked; missing ones are struck through."""
+    def errors(self, reference: str, hypothesis: str, terms: Sequence[HeardTerm] = ()) -> Markup:
+        """The hypothesis with every differing character marked; missing ones are struck through.
+
+        The ``terms`` that a glossary put into it are marked as well, each with its probability and why.
+        """
         if not hypothesis.strip():
             return self.phrase("(nothing)", kind="nothing")
-        return self.phrase(_marked_error(piece) for piece in differences(reference, hypothesis))
+        pieces = differences(reference, hypothesis)
+        shown: list[Content] = []
+        for term, inside in _by_term(pieces, _applied(hypothesis, terms)):
+            marked = [_marked_error(piece) for piece in inside]
+            shown.append(element("mark", marked, class_="biased", title=_reason(term)) if term else marked)
+        return self.phrase(shown)
+
+    def terms(self, terms: Sequence[HeardTerm]) -> Markup | None:
+        """What was detected in an utterance, in the order of its times: how sure, what became of it and why."""
+        listed = [
+            element(
+                "li",
+                self.phrase(term.term),
+                element("b", f" {term.probability:.2f} {term.outcome} "),
+                element("span", f"{term.begins:.2f}–{term.ends:.2f} s; {term.why}", class_="why"),
+                class_=term.outcome.replace(" ", "-"),
+            )
+            for term in sorted(terms, key=lambda term: (term.begins, term.ends, term.term))
+        ]
+        return element("ul", listed, class_="terms") if listed else None
 
     def _marked(self, term: str, category: str) -> Markup:
         return element("mark", term, class_=f"keyword {self.kinds.get(category, '')}".strip(), title=category)
@@ -132,6 +154,45 @@ def _counted(text: str) -> list[tuple[int, str]]:
 @cache
 def _units(character: str) -> str:
     return bare(character)
+
+
+def _applied(hypothesis: str, terms: Sequence[HeardTerm]) -> list[HeardTerm]:
+    """The terms that stand in the text because of a glossary, by place; a text in another form has other places."""
+    if unicodedata.normalize("NFC", hypothesis) != hypothesis:
+        return []
+    placed = [term for term in terms if term.start is not None and term.end is not None]
+    return sorted(placed, key=lambda term: term.start or 0)
+
+
+def _by_term(pieces: Sequence[Piece], terms: Sequence[HeardTerm]) -> Iterator[tuple[HeardTerm | None, list[Piece]]]:
+    """The pieces, cut where terms begin and end: runs inside of a term and runs outside of all."""
+    edges = sorted({edge for term in terms for edge in (term.start, term.end) if edge is not None})
+    place, cut = 0, []
+    for piece in pieces:
+        if piece.kind == "missing":
+            cut.append((place, piece))
+            continue
+        first = 0
+        for edge in [*(edge - place for edge in edges if place < edge < place + len(piece.text)), len(piece.text)]:
+            cut.append((place + first, Piece(piece.kind, piece.text[first:edge], piece.expected[first:edge])))
+            first = edge
+        place += len(piece.text)
+    for term, run in groupby(cut, key=lambda one: _term_at(one[0], one[1].kind == "missing", terms)):
+        yield term, [piece for _, piece in run]
+
+
+def _term_at(place: int, missing: bool, terms: Sequence[HeardTerm]) -> HeardTerm | None:
+    """The term that the character at a place belongs to; what is missing before a term's first is outside of it."""
+    for term in terms:
+        assert term.start is not None
+        assert term.end is not None
+        if term.start + missing <= place < term.end:
+            return term
+    return None
+
+
+def _reason(term: HeardTerm) -> str:
+    return f"from the glossary, probability {term.probability:.2f}: {term.why}"
 
 
 def _marked_error(piece: Piece) -> Markup:

@@ -8,6 +8,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
+from actors.listener import Draft, Heard, Listener, Passage, Wave, Written
 from compression.calibration import Calibration
 from compression.cascade.merging import merge
 from compression.cascade.result import ShardResult
@@ -18,7 +19,6 @@ from harken.cascade_settings import CascadeSettings
 from harken.detection import Detection
 from serve.backend import Search, Spotting, Transcription, TranscriptionRequest
 from serve.replicas.figures import Stages
-from serve.replicas.listener import Draft, Heard, Listener, Passage, Wave, Written
 from serve.replicas.shards import Gathered, Shards, counted
 from serve.replicas.telling import WrittenWindow, spotting_of, transcription_of
 from serve.replicas.windows import Window

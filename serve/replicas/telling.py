@@ -2,12 +2,12 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from harken.biasing.guards import ALREADY_RIGHT
+from harken.biasing.outcome import outcome_of
 from harken.biasing.transcript import BiasedTranscript, Decision, join_transcripts
 from harken.detection import Detection
-from serve.backend import BiasedTerm, Outcome, Search, Segment, Spotting, Transcription, Word
+from serve.backend import BiasedTerm, Search, Segment, Spotting, Transcription, Word
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ def transcription_of(
 ) -> Transcription:
     """The windows as one transcript; times count from the beginning of the audio, characters from that of the text."""
     joined = join_transcripts([window.transcript for window in windows], [window.start for window in windows])
-    detections = [shifted(detection, window.start) for window in windows for detection in window.detections]
+    detections = [detection.shifted(window.start) for window in windows for detection in window.detections]
     return Transcription(
         text=joined.text,
         language=language,
@@ -54,14 +54,9 @@ def spotting_of(
     found: Sequence[tuple[float, Sequence[Detection]]], search: Search, stages: Mapping[str, float]
 ) -> Spotting:
     """The detections of windows that begin at so many seconds, by start."""
-    detections = [shifted(detection, start) for start, window in found for detection in window]
+    detections = [detection.shifted(start) for start, window in found for detection in window]
     ordered = sorted(detections, key=lambda detection: (detection.start, detection.end, detection.term))
     return Spotting(tuple(ordered), search, dict(stages))
-
-
-def shifted(detection: Detection, seconds: float) -> Detection:
-    """The detection, so much later."""
-    return replace(detection, start=detection.start + seconds, end=detection.end + seconds)
 
 
 def _measured(figure: float) -> float:
@@ -69,12 +64,9 @@ def _measured(figure: float) -> float:
 
 
 def _biased(decision: Decision, detection: Detection) -> BiasedTerm:
-    outcome: Outcome = "applied" if decision.accepted else "rejected"
-    if decision.reason == ALREADY_RIGHT:
-        outcome = "already right"
     return BiasedTerm(
         detection,
-        outcome,
+        outcome_of(decision),
         decision.reason,
         decision.character_start,
         decision.character_end,

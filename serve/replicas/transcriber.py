@@ -10,6 +10,7 @@ import torch
 from ray import serve
 from ray.serve.handle import DeploymentHandle
 
+from actors.listener import Draft, Heard, Listener, Passage, Wave, Written
 from actors.phoneme_reader import espeak_voice
 from actors.phonetics import Phonetics
 from compression.search_model import SearchModel
@@ -23,7 +24,6 @@ from serve.logs import configure
 from serve.recipe import build_recipe
 from serve.replicas.figures import SearchFigures, Stages, TranscriberFigures
 from serve.replicas.keyword_terms import KeywordTerms
-from serve.replicas.listener import Draft, Heard, Listener, Passage, Wave, Written
 from serve.replicas.session import Parts, Session
 from serve.replicas.shards import Shards
 from serve.replicas.windows import find_windows

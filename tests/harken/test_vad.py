@@ -9,7 +9,8 @@ from actors.tts.espeak import EspeakSynthesizer
 from actors.tts.interface import SpeechRequest
 from harken.audio import SAMPLE_RATE, resample
 from harken.errors import HarkenError
-from harken.vad import HOP, VadSettings, VoiceActivity
+from harken.vad import HOP, VoiceActivity
+from harken.vad_settings import VadSettings
 
 TEXT = "老客户，喜欢香奈儿的小包。"
 

@@ -11,8 +11,8 @@ from harken.report.page import render_report
 from harken.settings import PipelineSettings
 from jobs.cli import GATE_FAILED, run_job
 from jobs.evaluate import STRICT, evaluate, forgetting
-from jobs.plan import Plan
-from jobs.scoring import EVALUATION_SCHEMA
+from jobs.plan import BIASED, SYSTEMS, Plan
+from jobs.scoring import evaluation_schema
 
 
 def interval(value: float) -> dict[str, float]:
@@ -24,10 +24,10 @@ def finished(settings: PipelineSettings, after: float) -> Plan:
     plan = Plan(settings.model_copy(update={"portraits": None}))
     systems = {"base": 0.1, "adapted": after}
     summary: dict = {name: {"cer": interval(0.3), "general_cer": interval(cer)} for name, cer in systems.items()}
-    gate = forgetting(summary, settings.evaluate.forgetting_limit)
-    if gate and gate.failed:
+    gates = forgetting(summary, plan.systems, settings.evaluate.forgetting_limit)
+    if any(gate.failed for gate in gates.values()):
         summary["gate"] = "failed"
-    write_parquet(plan.evaluate.part(0), [], EVALUATION_SCHEMA)
+    write_parquet(plan.evaluate.part(0), [], evaluation_schema(plan.systems))
     write_json(plan.evaluate.directory / "summary.json", summary)
     for name in ("evaluation.json", "evaluation.csv", "report.html"):
         write_text(plan.evaluate.directory / name, "something\n")
@@ -54,8 +54,24 @@ def test_a_model_that_remembers_passes(settings, capsys):
 
 def test_without_a_limit_or_a_general_set_there_is_no_gate():
     summary = {"base": {"general_cer": interval(0.1)}, "adapted": {"general_cer": interval(0.9)}}
-    assert forgetting(summary, None) is None
-    assert forgetting({"base": {}, "adapted": {}}, 0.1) is None
+    assert not forgetting(summary, SYSTEMS, None)
+    assert not forgetting({"base": {}, "adapted": {}}, SYSTEMS, 0.1)
+
+
+def test_biasing_that_harms_general_speech_fails_the_gate_too():
+    systems = (*SYSTEMS, *BIASED)
+    summary = {name: {"general_cer": interval(0.1)} for name in systems}
+    summary["adapted_biased"] = {"general_cer": interval(0.2)}
+    gates = forgetting(summary, systems, 0.1)
+    assert {name: gate.failed for name, gate in gates.items()} == {
+        "adapted": False,
+        "biased": False,
+        "adapted_biased": True,
+    }
+    found = {name: {"cer": rates["general_cer"]} for name, rates in summary.items()}
+    page = render_report(ReportData("run", found, general=GeneralCheck(found, gates=gates)))
+    assert page.count("Adapted + biased: forgetting gate FAILED") == 2
+    assert page.count("Biased: forgetting gate passed") == 1
 
 
 def test_strict_has_an_exit_code_of_its_own(settings, tmp_path):
@@ -74,6 +90,6 @@ def test_strict_has_an_exit_code_of_its_own(settings, tmp_path):
 def test_the_report_shows_it_first(settings):
     systems = {"base": {"cer": interval(0.1)}, "adapted": {"cer": interval(0.15)}}
     for limit, word in ((0.1, "FAILED"), (0.9, "passed")):
-        gate = forgetting({name: {"general_cer": found["cer"]} for name, found in systems.items()}, limit)
-        page = render_report(ReportData("run", systems, general=GeneralCheck(systems, gate=gate)))
+        gates = forgetting({name: {"general_cer": found["cer"]} for name, found in systems.items()}, SYSTEMS, limit)
+        page = render_report(ReportData("run", systems, general=GeneralCheck(systems, gates=gates)))
         assert page.count(f"forgetting gate {word}") == (2 if word == "FAILED" else 1)

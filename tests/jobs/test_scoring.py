@@ -50,6 +50,20 @@ def test_any_two_systems_are_compared(tmp_path: Path) -> None:
     assert scores.paired == {system: scores.difference("base", system) for system in ("adapted", "other")}
 
 
+def test_a_system_is_held_against_another_than_the_first(tmp_path: Path) -> None:
+    scores = scored(tmp_path)
+    found = evaluation({"domain": scores}, ["jieba"], {"adapted": "base", "other": "adapted"})
+    compared = found["sets"]["domain"]["comparisons"]
+    assert compared["other"] == {"than": "adapted", "metrics": scores.difference("adapted", "other")}
+    assert compared["adapted"]["metrics"] == found["sets"]["domain"]["differences"]["adapted"]
+    rows = [row for row in table(found) if row.get("part") == "than adapted"]
+    assert {row["system"] for row in rows} == {"other"}
+    (cer,) = [row for row in rows if row["metric"] == "cer"]
+    assert cer["difference"] == scores.difference("adapted", "other")["cer"]["value"]
+    assert "value" not in cer
+    assert "comparisons" not in evaluation({"domain": scores}, ["jieba"])["sets"]["domain"]
+
+
 def test_every_figure_is_in_the_table(tmp_path: Path) -> None:
     found = evaluation({"domain": scored(tmp_path)}, ["jieba"])
     base = found["sets"]["domain"]["systems"]["base"]

@@ -21,7 +21,16 @@ from harken.report import (
     TrainingReport,
     Utterance,
 )
-from harken.report.data import CategoryF1, Customer, LabelMention, PortraitReport, SuggestedProduct
+from harken.report.data import (
+    BiasedSet,
+    BiasingReport,
+    CategoryF1,
+    Customer,
+    HeardTerm,
+    LabelMention,
+    PortraitReport,
+    SuggestedProduct,
+)
 from tests.harken.report.speech import speechlike
 
 
@@ -60,7 +69,15 @@ def utterance(number: int, audio: bytes | None = None) -> Utterance:
         reference="喜欢老花speedy 20",
         hypotheses={
             "base": Hypothesis("喜老话speed 20啊", cer=0.4, hits=(False, False)),
-            "adapted": Hypothesis("喜欢老花 speedy 20。", cer=0.0, hits=(True, True)),
+            "adapted": Hypothesis(
+                "喜欢老花 speedy 20。",
+                cer=0.0,
+                hits=(True, True),
+                terms=(
+                    HeardTerm("speedy 20", "SERIES", 1.2, 2.0, 0.97, "applied", "in place of 斯必", 5, 14),
+                    HeardTerm("neverfull", "SERIES", 2.1, 2.4, 0.61, "rejected", "the words sound different"),
+                ),
+            ),
         },
         spans=(Span(2, 4, "MATERIAL"), Span(4, 13, "SERIES")),
         speaker="cmn+f5",
@@ -93,6 +110,20 @@ def sample() -> ReportData:
         recalls=(
             CategoryRecall("SERIES", 40, {"base": 0.1, "adapted": 0.9}),
             CategoryRecall("SOCIAL", 0, {"base": None, "adapted": None}),
+        ),
+        biasing=BiasingReport(
+            879,
+            (
+                BiasedSet(
+                    "domain",
+                    "biased",
+                    "base",
+                    {"base": {"mer": interval(0.5)}, "biased": {"mer": interval(0.4)}},
+                    {"biased": {"mer": interval(-0.1)}},
+                    {"applied": 30, "already right": 9, "rejected": 1},
+                    {"the words sound different": 1},
+                ),
+            ),
         ),
         portraits=PortraitReport(
             {"base": {"f1": interval(0.31)}, "adapted": {"f1": interval(0.77)}},

@@ -3,7 +3,7 @@ import io
 from rich.console import Console
 
 from harken.report import print_table
-from harken.report.console import print_customers
+from harken.report.console import print_biasing, print_customers
 from tests.harken.report.sample import PAIRED, SYSTEMS, interval
 
 
@@ -49,6 +49,26 @@ def test_no_figure_is_cut_when_many_systems_meet_a_narrow_terminal():
     text = printed(systems, width=80)
     assert "…" not in text
     assert text.count("0.412") == 4
+    assert text.count("[0.392, 0.432]") == 4
+    # Two lines a metric, not a figure cut in two.
+    assert len([line for line in text.splitlines() if "CER" in line or "[0.392" in line]) == 4
+
+
+def test_what_biasing_changed_fits_into_a_terminal():
+    counts = {"detected": 1482, "applied": 301, "already right": 1100, "rejected": 81, "refused": {}}
+    metrics = {"mer": interval(-0.182), "cer": interval(0.01), "keyword_recall": {"value": None}}
+    figures = {
+        "entries": 100_000,
+        "terms": {name: {"adapted_biased": counts} for name in ("domain", "general")},
+        "comparisons": {
+            name: {"adapted_biased": {"than": "adapted", "metrics": metrics}} for name in ("domain", "general")
+        },
+    }
+    console = Console(file=io.StringIO(), width=80)
+    print_biasing(figures, console)
+    (first, _) = (line for line in console.file.getvalue().splitlines() if "of adapted" in line)
+    assert " ".join(first.split()) == "of adapted domain -0.182 * +0.010 ~ n/a 301 1100 81"
+    assert "100,000 entries" in console.file.getvalue()
 
 
 def test_portraits_show_texts_as_they_are_and_count_who_is_served():

@@ -7,13 +7,13 @@ import pytest
 import torch
 from transformers.modeling_outputs import BaseModelOutput
 
+from actors.listener import Heard, Listener, Passage, Wave
 from actors.phonetics import Phonetics
 from compression.storage import load_spotter
 from harken.biasing.biaser import Biaser
 from harken.biasing.options import DecodingOptions
 from harken.detection import Detection
 from harken.whisper import load_whisper
-from serve.replicas.listener import Heard, Listener, Passage, Wave
 from tests.serve.service import speech
 from tests.tiny_service import NANO, save_models
 

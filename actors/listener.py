@@ -1,4 +1,4 @@
-"""One model in a transcriber replica: speech is encoded once, to spot terms in it and to write it."""
+"""One Whisper that hears for a glossary: speech is encoded once, to spot terms in it and to write it."""
 
 import threading
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ class Heard:
 
     Attributes:
         states: (frames, width), of the last layer, the whole window.
-        compressed: what the shards are sent; None where nobody spots.
+        compressed: what a glossary is searched for; None where nobody spots.
         seconds: of audio in it.
     """
 
