@@ -59,9 +59,9 @@ class CalibrationSettings(Section):
     """How scores become a probability, and what a stage lets through."""
 
     stage_recall: float = Field(
-        0.995, gt=0.0, lt=1.0, description="share of validation's said terms that each stage must keep, of those which"
+        0.995, gt=0.0, lt=1.0, description="share of validation's said and findable terms that each stage must keep"
     )
-    probability: Fraction = Field(0.02, description="would have this probability if no stage left anything out")
+    probability: Fraction = Field(0.02, description="a term is findable that has this if no stage leaves anything out")
     candidates: PositiveInt = Field(128, description="of each utterance that the probabilities are fitted on")
     background: NonNegativeInt = Field(
         12, description="recordings of silence and of noise, as many each, that the probabilities are fitted on as well"

@@ -128,7 +128,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _logging(settings: GraphSettings, verbose: bool) -> GraphSettings:
     """The settings with a log file to follow; verbose: with what all processes say as Ray forwards it instead."""
     if verbose:
-        told: dict[str, object] = {"level": "debug"}
+        told: dict[str, object] = {"level": "debug", "file": None}
     else:
         told = {"file": (settings.logs.file or settings.service.data / LOG).absolute()}
     return settings.model_copy(update={"logs": settings.logs.model_copy(update=told)})

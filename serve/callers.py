@@ -62,8 +62,12 @@ class Gate:
         request.state.tenant = caller.tenant.id
         if not caller.scopes & {scope, "admin"}:
             raise ServiceError(403, "missing_scope", f"This key lacks the scope {scope!r}.")
+        state = request.scope["state"]
         # The gateway calls it when the answer is complete.
-        request.state.leave = self._quotas.enter(caller.tenant)
+        state["leave"] = self._quotas.enter(caller.tenant)
+        # A request that was cancelled meanwhile has left the gateway, and this thread behind.
+        if "ended" in state and (leave := state.pop("leave", None)):
+            leave()
         self._quotas.charge(caller.tenant, "requests", 1)
         return caller
 

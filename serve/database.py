@@ -208,7 +208,8 @@ def default_url(folder: Path) -> str:
 
 def _engine(url: str) -> Engine:
     try:
-        engine = create_engine(url, pool_pre_ping=not url.startswith("sqlite"))
+        # Failures are logged, and what statements were given are terms and hashes of keys.
+        engine = create_engine(url, pool_pre_ping=not url.startswith("sqlite"), hide_parameters=True)
     except (SQLAlchemyError, ModuleNotFoundError) as failure:
         remedy = f"It is no database that can be reached from here ({failure}): check the URL and install its driver."
         # The URL may hold a password.

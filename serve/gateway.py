@@ -58,7 +58,8 @@ class Gateway:
                 raise
             await answer(unforeseen(request.identifier, failure))(scope, receive, request.sending(send))
         finally:
-            if leave := scope["state"].get("leave"):
+            scope["state"]["ended"] = True
+            if leave := scope["state"].pop("leave", None):
                 leave()
             self._metrics.in_flight.dec()
             self._note(scope, request, body.received)

@@ -17,7 +17,10 @@ _NEVER = logging.CRITICAL + 1
 
 
 class LogSettings(Section):
-    """What is told of the service's own work. No line holds keys, texts, terms or names that clients choose."""
+    """What is told of the service's own work.
+
+    No line holds keys, texts or names that clients choose, and of terms none but that which a build failed on.
+    """
 
     level: Literal["debug", "info", "warning", "error"] = Field("info", description="of the lines that are told")
     format: Literal["text", "json"] = Field("text", description="'json' is an object a line, for collectors of logs")

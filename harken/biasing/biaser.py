@@ -1,4 +1,4 @@
-"""CB-Whisper on windows that are encoded once: unbiased and biased decoding in one batch, guards, one transcript.
+"""CB-Whisper on windows that are encoded once: unbiased and biased decoding, guards, one transcript.
 
 Contextual biasing by a prompt of detected terms is CB-Whisper's; that the biased text is merged into the unbiased one
 by an alignment is the second paper's. Here a span is merged only if time, sound and log-probability agree, so the two

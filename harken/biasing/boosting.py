@@ -47,7 +47,7 @@ class _Row:
 
 
 class TermBoosting(LogitsProcessor):
-    """Raises log-probabilities of detected terms, in greedy decoding of one batch.
+    """Raises log-probabilities of detected terms, in the decoding of one batch.
 
     Args:
         encode: a text's tokens, without special ones.

@@ -71,7 +71,7 @@ def _wide(systems: Systems, paired: Systems, measures: Sequence[Measure]) -> Tab
 def _narrow(systems: Systems, paired: Systems, measures: Sequence[Measure]) -> Table:
     """A metric two lines, so that four systems fit into 80 columns: the interval stands below value and change."""
     first = next(iter(systems))
-    table = Table(box=None, pad_edge=False, show_lines=True)
+    table = Table(box=None, pad_edge=False)
     table.add_column("Metric", no_wrap=True)
     for system in systems:
         table.add_column(system_label(system), justify="right", overflow="fold")
@@ -79,8 +79,8 @@ def _narrow(systems: Systems, paired: Systems, measures: Sequence[Measure]) -> T
         cells = []
         for system, metrics in systems.items():
             value, _, interval = with_interval(metrics.get(measure.key)).partition(" ")
-            change = f" {_change(systems, paired, system, measure)}" if system != first else ""
-            cells.append(f"{value}{change.rstrip()}\n{interval}")
+            changed = f" {_change(systems, paired, system, measure)}" if system != first else ""
+            cells.append(f"{value}{changed.rstrip()}\n{interval}")
         table.add_row(measure.label, *cells)
     return table
 
@@ -105,9 +105,7 @@ def _size(found: Change) -> str:
 
 
 def _certainty(found: Change) -> str:
-    if found.absolute is None or found.established is None:
-        return " "
-    return _mark(found.established)
+    return " " if found.absolute is None else _mark(found.established)
 
 
 def _mark(established: bool | None) -> str:

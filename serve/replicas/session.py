@@ -3,10 +3,10 @@
 import asyncio
 import hashlib
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from actors.listener import Draft, Heard, Listener, Passage, Wave, Written
 from compression.calibration import Calibration
@@ -125,14 +125,14 @@ class Session:
         if heard.compressed is None:
             return []
         with self._stages.timed("search"):
-            gathered, own = await asyncio.gather(self._ask(heard.compressed), self._look_up(heard.compressed))
+            gathered, own = await together(self._ask(heard.compressed), self._look_up(heard.compressed))
             self._gathered.append(gathered)
             return await asyncio.to_thread(detections_of, gathered.answers, own, self._parts)
 
     async def _write(self, window: Window) -> WrittenWindow:
         """The unbiased text needs no terms: it is written while the shards, which are elsewhere, look for them."""
         heard = await self._encode(window)
-        draft, detections = await asyncio.gather(self._draft(window, heard), self._detect(heard))
+        draft, detections = await together(self._draft(window, heard), self._detect(heard))
         if detections:
             passage = Passage(heard, tuple(detections), draft.language, self._options(window), draft.proposals)
             with self._stages.timed("bias"):
@@ -184,6 +184,16 @@ def detections_of(answers: Sequence[ShardResult], own: ShardResult | None, parts
         # They are no partition of the glossary.
         results.append(replace(own, hits=tuple(hit for hit in own.hits if hit.entry_id not in known), partitions=()))
     return merge(results, parts.calibration, parts.cascade)
+
+
+async def together(first: Coroutine[Any, Any, Item], second: Coroutine[Any, Any, Result]) -> tuple[Item, Result]:
+    """Both results; the failure of one ends the other, which `asyncio.gather` would leave waiting for what is gone."""
+    both = asyncio.ensure_future(first), asyncio.ensure_future(second)
+    try:
+        return await asyncio.gather(*both)
+    finally:
+        for one in both:
+            one.cancel()
 
 
 async def in_order(

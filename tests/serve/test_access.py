@@ -7,15 +7,17 @@ from pathlib import Path
 
 import httpx2
 import pytest
+from fastapi import Request
 
 from harken.config import check
 from harken.errors import HarkenError
 from serve.app import create_app
+from serve.callers import Gate
 from serve.database import Database, default_url
 from serve.errors import ServiceError
 from serve.keys import SCOPES, KeyStore, Tenant, main
 from serve.quotas import Quotas
-from serve.settings import QuotaSettings, ServiceSettings
+from serve.settings import AccessSettings, QuotaSettings, ServiceSettings
 from tests.serve import service
 from tests.serve.service import NANO, ROOT, FileBuilder, NanoBackend, Server, running, wait_for_build
 
@@ -184,6 +186,24 @@ def test_pages_of_others_cannot_use_an_open_local_service(open_service: Server) 
         wrong_key = client.get("/v1/glossaries", headers={"authorization": "Bearer hk_wrong"})
     assert own.status_code == 200
     assert (foreign.status_code, rebound.status_code, wrong_key.status_code) == (403, 403, 401)
+
+
+def test_a_request_that_has_ended_by_the_time_it_is_admitted_is_not_under_way(store: KeyStore, tmp_path: Path) -> None:
+    quotas = Quotas(Database(service.database_of(tmp_path)), QuotaSettings(requests_at_once=1))
+    gate = Gate(store, quotas, ServiceSettings(access=AccessSettings(anonymous="never")))
+    key = store.create("acme", "ci", ["transcribe"])
+
+    def admit(**state: object) -> Request:
+        request = Request({"type": "http", "headers": [], "state": dict(state)})
+        gate.admit(request, key, "transcribe")
+        return request
+
+    admit(ended=True)
+    under_way = admit()
+    with pytest.raises(ServiceError, match="under way"):
+        admit()
+    under_way.scope["state"]["leave"]()
+    admit()
 
 
 def test_buckets_refill_and_large_costs_go_into_debt(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import pytest
 from compression.calibration import Calibration
 from compression.cascade.result import Hit, ShardResult
 from harken.cascade_settings import CascadeSettings
-from serve.replicas.session import Parts, detections_of, in_order
+from serve.replicas.session import Parts, detections_of, in_order, together
 from serve.replicas.shards import Gathered, counted
 
 
@@ -83,3 +83,25 @@ def test_one_failure_ends_the_others():
 
     asyncio.run(run())
     assert cancelled == [1, 2]
+
+
+def test_of_two_the_failure_of_one_ends_the_other():
+    ended: list[str] = []
+
+    async def wait() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append("wait")
+
+    async def fail() -> None:
+        await asyncio.sleep(0)
+        raise RuntimeError("broken")
+
+    async def run() -> list[str]:
+        with pytest.raises(RuntimeError, match="broken"):
+            await together(wait(), fail())
+        await asyncio.sleep(0)
+        return list(ended)
+
+    assert asyncio.run(run()) == ["wait"]
