@@ -11,7 +11,7 @@ from actors.biased_transcriber import BiasedTranscriber, GuidedTranscriber
 from actors.tts.espeak import HELD_OUT_VOICES, EspeakSynthesizer
 from actors.tts.interface import SpeechRequest
 from compression.glossary.manifest import read_manifest
-from harken.audio import SAMPLE_RATE, encode_flac
+from harken.audio import SAMPLE_RATE, decode_audio, encode_flac
 from harken.biasing.settings import BiasingSettings
 from harken.cascade_settings import CascadeSettings
 from harken.config import load_config
@@ -143,8 +143,6 @@ def test_one_bad_row_costs_no_other_and_silence_has_no_terms(
 
 
 def test_long_recordings_are_cut_and_times_are_the_recordings(glossary: Path, rows: list[Row]) -> None:
-    from harken.audio import decode_audio
-
     waves = [decode_audio(row["audio"], name=row["id"]) for row in rows]
     rate = waves[0][1]
     pause = np.zeros(rate, np.float32)
