@@ -49,7 +49,9 @@ def draw_terms(store: Path, count: int, seed: int = 0) -> list[str]:
     terms = {glossary.entry(index).term for index in range(len(glossary.entry_ids))}
     chinese = sorted(term for term in terms if len(term) >= _SHORTEST_TERM and all(map(is_han, term)))
     if len(chinese) < count:
-        raise HarkenError("glossary", str(store), f"It has {len(chinese)} Chinese terms: {count} are said.")
+        raise HarkenError(
+            "glossary", str(store), f"It has {len(chinese)} Chinese terms, {count} are said: lower --sentences."
+        )
     return generator("serving benchmark", seed).sample(chinese, count)
 
 
@@ -75,5 +77,5 @@ def read_sentences(path: Path, count: int) -> list[str]:
     """
     lines = path.read_text(encoding="utf-8").splitlines()
     if len(lines) < count:
-        raise HarkenError("sentences", str(path), f"It has {len(lines)}: {count} are wanted.")
+        raise HarkenError("sentences", str(path), f"It has {len(lines)}, {count} are wanted: lower --sentences.")
     return [json.loads(line)["text"] for line in lines[:count]]

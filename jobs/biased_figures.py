@@ -24,6 +24,7 @@ _REASONS = {
     guards.OTHER_SOUNDS,
     guards.TOO_LONG,
     guards.NOT_PROPOSED,
+    guards.RIGHT_THERE,
     guards.UNLIKELY,
     guards.WEAK,
 }

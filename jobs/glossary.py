@@ -70,8 +70,9 @@ def add(run: GlossarySettings, terms: str) -> None:
     stages = GlossaryStages(run, Path(terms))
     recorded = prepare(stages)
     entries = list(read_entries(stages))
-    enrolled = fill(store, [entry for _, entry in entries], recorded)
+    # First, so that a run that is cut here leaves no store that is said to be of voices that are not its own.
     note_voices(run, store.folder, all_of_it=False)
+    enrolled = fill(store, [entry for _, entry in entries], recorded)
     write_report(stages, f"{REPORT}-{Path(terms).stem}", entries, recorded, enrolled, store)
 
 

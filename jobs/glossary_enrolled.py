@@ -1,7 +1,7 @@
 """What a store has been told of its terms' sound already, so that an update speaks nothing twice.
 
-Beside the store's own files lies voices.json: a fingerprint of the voices that spoke all of its recordings. Recordings
-of other voices, or of nobody knows which, are not taken over.
+Beside the store's own files lies voices.json: a fingerprint of the voices that spoke all of its recordings, as old as
+the last build or update. Recordings of other voices, or of nobody knows which, are not taken over.
 """
 
 import json
@@ -13,7 +13,6 @@ import numpy as np
 
 from actors.entries import EntryDraft
 from compression.glossary.glossary import Glossary, open_glossary
-from compression.glossary.manifest import MANIFEST
 from compression.glossary.store import GlossaryStore
 from harken.errors import HarkenError
 from harken.glossary_settings import GlossarySettings
@@ -39,7 +38,8 @@ class Enrolled:
             remedy = "The configuration's voices have not spoken all of it: build it anew."
             raise HarkenError("recordings of the glossary", str(store.folder), remedy)
         self._glossary: Glossary | None = open_glossary(store.folder) if store.manifest.segments else None
-        self._made = (store.folder / MANIFEST).stat().st_mtime
+        # Not the manifest's: that of a removal, say, is newer than recordings that were replaced before it.
+        self._made = (store.folder / VOICES).stat().st_mtime
         self._newest: tuple[int, dict[str, Any] | None] = -1, None
         self.fingerprint = fingerprint("enrolled", store.manifest.model_dump(mode="json"))
 

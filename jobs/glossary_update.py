@@ -19,7 +19,7 @@ from harken.curation import BLOCKED
 from harken.errors import HarkenError
 from harken.glossary_settings import RECORDINGS, GlossarySettings
 from harken.records import Row
-from jobs.glossary_enrolled import Enrolled
+from jobs.glossary_enrolled import Enrolled, note_voices
 from jobs.glossary_entries import draft_of, read_entries, recordings_of
 from jobs.glossary_preparation import Recorded, prepare
 from jobs.glossary_report import write_report
@@ -46,6 +46,7 @@ def update(run: GlossarySettings) -> None:
     if not plan.present.any():
         raise HarkenError("entries", len(entries), "None has a recording: see the failures above.")
     _write(store, plan, entries, recorded)
+    note_voices(run, store.folder, all_of_it=True)
     told = f"{plan.spoken:,} recordings made, {plan.kept:,} kept, {len(plan.gone):,} entries removed"
     note(f"store {store.folder}: {told}")
     write_report(stages, REPORT, entries, recorded, plan.present, store)

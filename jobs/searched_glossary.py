@@ -121,4 +121,6 @@ def _version(manifest: Path) -> int:
     try:
         return int(json.loads(manifest.read_text(encoding="utf-8"))["version"])
     except (OSError, ValueError, KeyError, TypeError) as failure:
-        raise HarkenError("manifest of a glossary", str(manifest), f"It cannot be read ({failure}).") from None
+        raise HarkenError(
+            "manifest of a glossary", str(manifest), f"It cannot be read ({failure}): make the glossary anew."
+        ) from None

@@ -44,6 +44,7 @@ from serve.graph_settings import GraphSettings
 # Which way each may count; the constant may be anything.
 _SIGNS = {"distance": -1, "gain": 1, "probability": 1, "beside": -1}
 _PENALTY = 1e-3
+_EVERY: Any = dict.fromkeys(MECHANISMS, True)
 _THRESHOLDS = np.arange(-2.0, 3.01, 0.25)
 
 
@@ -239,8 +240,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(json.dumps(fitted | {"least_evidence": best}))
     return 0
 
-
-_EVERY: Any = dict.fromkeys(MECHANISMS, True)
 
 if __name__ == "__main__":
     sys.exit(main())

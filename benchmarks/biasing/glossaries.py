@@ -97,7 +97,9 @@ class NestedGlossaries:
         """
         listed = self._entries(self._listed)
         if size < len(listed):
-            raise HarkenError("size of a glossary", size, f"The list that matters has {len(listed)} entries.")
+            raise HarkenError(
+                "size of a glossary", size, f"The list that matters has {len(listed)} entries: raise --sizes."
+            )
         others = self._entries(self._spoken)[: size - len(listed)]
         spliced = size - len(listed) - len(others)
         made_of = [glossary.manifest.model_dump_json() for glossary in (self._listed, self._spoken)]

@@ -22,6 +22,7 @@ ELSEWHERE = "the words are not where it was detected"
 OTHER_SOUNDS = "the words sound different"
 TOO_LONG = "the text with it has more tokens than the decoder takes"
 NOT_PROPOSED = "no mechanism proposed it"
+RIGHT_THERE = "a term is right there already"
 UNLIKELY = "the decoder finds it unlikely there"
 WEAK = "time, sound and decoder together are too weak"
 
@@ -159,4 +160,4 @@ def taken_by(one: Assessed, chosen: Sequence[Assessed], heard: Heard) -> str:
     for other in chosen:
         if one.candidate.first < other.candidate.last and other.candidate.first < one.candidate.last:
             return f"{other.written} fits {heard.words(other.candidate.first, other.candidate.last)} better"
-    return "a term is right there already"
+    return RIGHT_THERE

@@ -67,10 +67,12 @@ def test_targets_hold_as_far_as_what_was_measured_does() -> None:
         "throughput with batches over without, 1,000 terms"
     ]
     bad = figures(measured(0.016, 1.3, 7))["targets"]
-    assert {name for name, found in bad.items() if not found["holds"]} - set(good) == set()
-    assert not bad["overhead over a direct call, p50 in ms"]["holds"]
-    assert not bad["1,000 terms: p50 over plain"]["holds"]
-    assert not bad["2 shards: share of answers with the same detections"]["holds"]
+    assert {name for name, found in bad.items() if not found["holds"]} == {
+        "overhead over a direct call, p50 in ms",
+        "throughput with batches over without, 1,000 terms",
+        "2 shards: share of answers with the same detections",
+        "1,000 terms: p50 over plain",
+    }
     assert figures({})["targets"] == {}
 
 

@@ -16,6 +16,7 @@ from harken.errors import HarkenError
 from harken.glossary_settings import GlossarySettings
 from harken.records import read_parquet
 from jobs.glossary import add, build, compact
+from jobs.glossary_enrolled import VOICES
 from jobs.glossary_update import update
 from tests.small_glossary import glossary_run, save_models
 
@@ -111,8 +112,10 @@ def test_nothing_new_changes_nothing_and_a_new_recording_of_a_name_is_read(tmp_p
     assert open_glossary(run.store_folder).manifest.version == version
     assert spoken(run) == []
     soundfile.write(tmp_path / "run" / "mine.wav", np.random.default_rng(0).normal(size=8000) * 0.1, SAMPLE_RATE)
-    later = (run.store_folder / "manifest.json").stat().st_mtime + 5
+    later = (run.store_folder / VOICES).stat().st_mtime + 5
     os.utime(tmp_path / "run" / "mine.wav", (later, later))
+    # As if terms had been removed since.
+    os.utime(run.store_folder / "manifest.json", (later + 5, later + 5))
     before = contents(run)
     update(run)
     assert spoken(run) == ["mine"]
