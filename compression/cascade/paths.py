@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,6 +33,11 @@ class PathScores:
     def select(self, rows: NDArray[np.int64]) -> PathScores:
         """Those of some enrolments."""
         return PathScores(self.z[rows], self.starts[rows], self.ends[rows])
+
+    @classmethod
+    def joined(cls, parts: Sequence[PathScores]) -> PathScores:
+        """Those of several, one after another; at least one."""
+        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("z", "starts", "ends")))
 
 
 class GlossaryPaths:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -37,6 +38,26 @@ class _Candidates:
 
     entries: Integers
     spans: Floats
+
+
+@dataclass(frozen=True)
+class _Scored:
+    """Entries of one partition by entry id, and all their enrolments with the second stage's scores: `owners` has for
+    each enrolment the row of its entry."""
+
+    entries: Integers
+    enrolments: Integers
+    owners: Integers
+    scores: PathScores
+
+
+@dataclass(frozen=True)
+class _Placed:
+    """What the third stage looks at in one partition, a row for every place: entry, enrolment, path."""
+
+    entries: Integers
+    enrolments: Integers
+    places: PathScores
 
 
 @dataclass
@@ -115,8 +136,12 @@ class Cascade:
             path_frames = self.search_model.path_frames(heard.transpose(0, 1)).transpose(0, 1)
             codes = unit_codes(path_frames).to(self._device)
             heard = heard.to(self._device)
-            for partition in chosen:
-                hits += self._search(partition, found[partition], heard, codes, tally)
+            scored = self._scored(chosen, found, codes, tally)
+            if self.settings.mode == "paper":
+                for partition in chosen:
+                    hits += self._verify_all(scored[partition], found[partition], heard, tally)
+            else:
+                hits += self._verified(self._kept(scored, codes, tally), found, heard, tally)
         hits.sort(key=lambda hit: (hit.entry_id, hit.start))
         return ShardResult(tuple(hits), tally.reports(), chosen, self._model, self._rate)
 
@@ -154,37 +179,67 @@ class Cascade:
         tally.add("span", considered, sum(len(one.entries) for one in chosen.values()), began)
         return chosen
 
-    def _search(
-        self, partition: int, candidates: _Candidates, heard: Tensor, codes: Tensor, tally: _Tally
-    ) -> list[Hit]:
-        """The second and the third stage in one partition."""
+    def _scored(
+        self, partitions: tuple[int, ...], found: dict[int, _Candidates], codes: Tensor, tally: _Tally
+    ) -> dict[int, _Scored]:
+        """The second stage of whatever it is given. Its scores are exact, so that all partitions share one pass."""
         began = time.perf_counter()
-        if self.settings.mode == "cascade":
-            entries = candidates.entries
-            enrolments, owners = self.glossary.enrolments_of(entries)
-            scores = self._paths.score(enrolments, codes)
+        if self.settings.mode != "cascade":
+            scored = {partition: self._scored_partition(partition, codes) for partition in partitions}
         else:
-            enrolments = self.glossary.enrolments(partition)
-            # An entry's enrolments lie together, in the order of entry ids.
-            of = np.asarray(self.glossary.entries)[enrolments].astype(np.int64)
-            new = np.append(True, of[1:] != of[:-1])[: len(of)]
-            entries, owners = of[new], np.cumsum(new) - 1
-            scores = self._paths.score_partition(partition, enrolments, codes)
-        if not len(entries):
-            return []
-        if self.settings.mode == "paper":
-            tally.add("path", len(entries), len(entries), began)
-            return self._verify_all(entries, enrolments, owners, scores, candidates, heard, tally)
-        best = best_rows(scores.z, owners, len(entries))
-        reached = np.flatnonzero(scores.z[best] >= self._path_threshold)
-        kept = reached[np.sort(np.argsort(-scores.z[best[reached]], kind="stable")[: self._path_cap])]
-        chosen = enrolments[best[kept]]
-        rows, places = self._places(chosen, scores.select(best[kept]), codes)
-        tally.add("path", len(entries), len(kept), began)
+            enrolments, owners = self.glossary.enrolments_of(np.concatenate([found[one].entries for one in partitions]))
+            scores = self._paths.score(enrolments, codes)
+            scored, first, begin = {}, 0, 0
+            for partition in partitions:
+                entries = found[partition].entries
+                end = int(np.searchsorted(owners, first + len(entries)))
+                rows = np.arange(begin, end)
+                scored[partition] = _Scored(entries, enrolments[rows], owners[rows] - first, scores.select(rows))
+                first, begin = first + len(entries), end
+        tally.add("path", sum(len(part.entries) for part in scored.values()), 0, began)
+        return scored
+
+    def _scored_partition(self, partition: int, codes: Tensor) -> _Scored:
+        enrolments = self.glossary.enrolments(partition)
+        # An entry's enrolments lie together, in the order of entry ids.
+        of = np.asarray(self.glossary.entries)[enrolments].astype(np.int64)
+        new = np.append(True, of[1:] != of[:-1])[: len(of)]
+        scores = self._paths.score_partition(partition, enrolments, codes)
+        return _Scored(of[new], enrolments, np.cumsum(new) - 1, scores)
+
+    def _kept(self, scored: dict[int, _Scored], codes: Tensor, tally: _Tally) -> dict[int, _Placed]:
+        """What the second stage lets through, by its best enrolments, at as many places as are wanted."""
         began = time.perf_counter()
-        logits = self._verify(chosen[rows], places, heard)
-        hits = self._hits(entries[kept[rows]], chosen[rows], places, logits, candidates, heard.shape[1])
-        tally.add("verifier", len(hits), len(hits), began)
+        entries, enrolments, scores, sizes = [], [], [], []
+        for part in scored.values():
+            best = best_rows(part.scores.z, part.owners, len(part.entries))
+            reached = np.flatnonzero(part.scores.z[best] >= self._path_threshold)
+            kept = reached[np.sort(np.argsort(-part.scores.z[best[reached]], kind="stable")[: self._path_cap])]
+            entries.append(part.entries[kept])
+            enrolments.append(part.enrolments[best[kept]])
+            scores.append(part.scores.select(best[kept]))
+            sizes.append(len(kept))
+        chosen = np.concatenate(enrolments)
+        rows, places = self._places(chosen, PathScores.joined(scores), codes)
+        owners, bounds = np.concatenate(entries), np.searchsorted(rows, np.cumsum([0, *sizes]))
+        tally.add("path", 0, sum(sizes), began)
+        return {
+            partition: _Placed(
+                owners[rows[first:last]], chosen[rows[first:last]], places.select(np.arange(first, last))
+            )
+            for partition, (first, last) in zip(scored, pairwise(bounds), strict=True)
+        }
+
+    def _verified(
+        self, kept: dict[int, _Placed], found: dict[int, _Candidates], heard: Tensor, tally: _Tally
+    ) -> list[Hit]:
+        """The third stage, by partition: the last bits of its logits depend on what is batched together."""
+        hits: list[Hit] = []
+        for partition, part in kept.items():
+            began = time.perf_counter()
+            logits = self._verify(part.enrolments, part.places, heard)
+            hits += self._hits(part, logits, found[partition], heard.shape[1])
+            tally.add("verifier", len(logits), len(logits), began)
         return hits
 
     def _places(self, enrolments: Integers, first: PathScores, codes: Tensor) -> tuple[Integers, PathScores]:
@@ -203,42 +258,29 @@ class Cascade:
         logits: Floats = self._verifier(keywords, heard, starts, ends).cpu().numpy()
         return logits
 
-    def _verify_all(
-        self,
-        entries: Integers,
-        enrolments: Integers,
-        owners: Integers,
-        scores: PathScores,
-        candidates: _Candidates,
-        heard: Tensor,
-        tally: _Tally,
-    ) -> list[Hit]:
+    def _verify_all(self, scored: _Scored, candidates: _Candidates, heard: Tensor, tally: _Tally) -> list[Hit]:
         """The paper's way: the verifier on every enrolment; of the entries as many remain as the second stage's cap."""
         began = time.perf_counter()
-        parts = np.array_split(np.arange(len(enrolments)), -(-len(enrolments) // _PAIRS_AT_ONCE))
-        logits = np.concatenate([self._verify(enrolments[part], scores.select(part), heard) for part in parts])
-        best = best_rows(logits, owners, len(entries))
+        if not len(scored.entries):
+            return []
+        parts = np.array_split(np.arange(len(scored.enrolments)), -(-len(scored.enrolments) // _PAIRS_AT_ONCE))
+        logits = np.concatenate(
+            [self._verify(scored.enrolments[part], scored.scores.select(part), heard) for part in parts]
+        )
+        best = best_rows(logits, scored.owners, len(scored.entries))
         kept = np.sort(np.argsort(-logits[best], kind="stable")[: self._path_cap])
         rows = best[kept]
-        hits = self._hits(
-            entries[kept], enrolments[rows], scores.select(rows), logits[rows], candidates, heard.shape[1]
-        )
-        tally.add("verifier", len(enrolments), len(hits), began)
+        placed = _Placed(scored.entries[kept], scored.enrolments[rows], scored.scores.select(rows))
+        hits = self._hits(placed, logits[rows], candidates, heard.shape[1])
+        tally.add("path", 0, len(scored.entries), time.perf_counter())
+        tally.add("verifier", len(scored.enrolments), len(hits), began)
         return hits
 
-    def _hits(
-        self,
-        entries: Integers,
-        enrolments: Integers,
-        paths: PathScores,
-        logits: Floats,
-        candidates: _Candidates,
-        columns: int,
-    ) -> list[Hit]:
+    def _hits(self, placed: _Placed, logits: Floats, candidates: _Candidates, columns: int) -> list[Hit]:
         spans = dict(zip(candidates.entries.tolist(), candidates.spans.tolist(), strict=True))
-        lengths = np.asarray(self.glossary.lengths)[enrolments]
-        hits = []
-        for row, entry in enumerate(entries.tolist()):
+        lengths = np.asarray(self.glossary.lengths)[placed.enrolments]
+        paths, hits = placed.places, []
+        for row, entry in enumerate(placed.entries.tolist()):
             term = self.glossary.entry(entry)
             hits.append(
                 Hit(

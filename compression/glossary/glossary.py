@@ -103,7 +103,7 @@ class Glossary:
         ids = self.entry_ids[entries[live]]
         best = live[np.append(True, ids[1:] != ids[:-1])[: len(ids)]]
         found = entries[best].astype(np.int64)
-        similarities = (products[best] / UNIT).astype(np.float32)
+        similarities = products[best].astype(np.float32) / np.float32(UNIT)
         return SpanCandidates(
             found, similarities, windows[best], enrolments[best], partitions_of(self.entry_ids[found])
         )

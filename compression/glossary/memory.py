@@ -82,7 +82,7 @@ class MemoryGlossary:
         entries = entries[order]
         best = order[np.append(True, entries[1:] != entries[:-1])[: len(entries)]]
         found = self.entries[enrolments[best]].astype(np.int64)
-        similarities = (products[best] / UNIT).astype(np.float32)
+        similarities = products[best].astype(np.float32) / np.float32(UNIT)
         return SpanCandidates(
             found, similarities, windows[best], enrolments[best], partitions_of(self.entry_ids[found])
         )
