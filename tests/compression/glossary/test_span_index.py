@@ -5,7 +5,16 @@ import numpy as np
 import pytest
 
 from compression.glossary.partitions import PARTITIONS
-from compression.glossary.span_index import SpanIndex, SpanQuery, inverted, nearest_lists, span_codes
+from compression.glossary import span_index
+from compression.glossary.span_index import (
+    SpanIndex,
+    SpanQuery,
+    inverted,
+    nearest_lists,
+    products_of,
+    span_codes,
+    unwritable,
+)
 from harken.errors import HarkenError
 from tests.compression.glossary.samples import units
 
@@ -117,3 +126,24 @@ def test_a_query_that_does_not_fit_is_refused(change, told):
     arguments = {"vectors": case.vectors, "frames": [4, 4, 4], "probes": 2} | change
     with pytest.raises(HarkenError, match=told):
         SpanQuery.prepare(centroids=case.centroids, least=0.5, **arguments)
+
+
+@pytest.mark.parametrize("integer", [False, True])
+@pytest.mark.parametrize(("windows", "codes"), [(1, 1), (16, 40), (47, 389)])
+def test_products_are_exact_whatever_multiplies(monkeypatch, integer, windows, codes):
+    monkeypatch.setattr(span_index, "integer_products", lambda: integer)
+    random = np.random.default_rng(0)
+    one, other = (random.integers(-127, 128, (rows, 128), dtype=np.int8) for rows in (windows, codes))
+    one[0], other[0] = 127, -127
+    other.flags.writeable = False
+    found = products_of(one, unwritable(other))
+    assert found.dtype == np.int32
+    assert np.array_equal(found, one.astype(np.int64) @ other.astype(np.int64).T)
+
+
+def test_a_file_that_is_only_read_is_searched_without_a_warning(recwarn):
+    random = np.random.default_rng(0)
+    codes = random.integers(-127, 128, (3, 128), dtype=np.int8)
+    codes.flags.writeable = False
+    assert np.array_equal(unwritable(codes).numpy(), codes)
+    assert not recwarn.list
