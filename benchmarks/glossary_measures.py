@@ -73,7 +73,7 @@ class Bench:
         for _ in range(_OPENINGS):
             glossary = open_glossary(folder, models)
         opening = (time.perf_counter() - began) / _OPENINGS
-        cascade = Cascade(spotter, search_model, glossary, run.cascade)
+        cascade = Cascade(spotter, search_model, glossary, run.cascade, glossary.threads)
         say(f"{size:,} terms: timing")
         times = _timed(cascade, [heard for heard in self.heard if heard.kind == LONG])
         say(f"{size:,} terms: {1000 * statistics.median(times['total']):.0f} ms; what is found")
@@ -103,7 +103,7 @@ class Bench:
     ) -> dict[str, Any]:
         """The exhaustive search beside the cascade on as many utterances as the time allows, three at least."""
         settings = self.stores.run.cascade.model_copy(update={"mode": "exhaustive"})
-        exhaustive = Cascade(spotter, search_model, glossary, settings)
+        exhaustive = Cascade(spotter, search_model, glossary, settings, glossary.threads)
         saying = [heard for heard in self.heard if heard.kind in SAYING]
         # Every kind has its share of whatever is reached.
         shuffled = [saying[place] for place in np.random.default_rng(0).permutation(len(saying))]

@@ -57,7 +57,7 @@ def find_terms(run: GlossarySettings, audio: Path) -> list[Detection]:
     spotter = load_spotter(run.spotter, whisper.device)
     search_model = SearchModel.load(run.search_folder, spotter)
     glossary = open_glossary(run.store_folder, description(run).models)
-    cascade = Cascade(spotter, search_model, glossary, run.cascade)
+    cascade = Cascade(spotter, search_model, glossary, run.cascade, glossary.threads)
     found, begin = [], 0.0
     for piece in split_at_pauses(wave, whisper.window_samples):
         frames = Frames.stack(utterance_frames(whisper, [piece], spotter.settings.layers))

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Collection
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -27,6 +30,11 @@ from harken.detection import Detection
 from harken.errors import HarkenError
 
 _PAIRS_AT_ONCE = 2048
+# For fewer a thread is not worth its start.
+_LEAST_ENROLMENTS = 256
+
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
 
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float32]
@@ -88,6 +96,8 @@ class Cascade:
         search_model: the one that the glossary was made with.
         glossary: an opened version, or terms in memory.
         settings: None: the defaults.
+        threads: of the second and the third stage on a CPU, in which PyTorch's own gain little: their tensors are
+            small. No part of any result. (Those of the first are the glossary's.)
 
     Raises:
         HarkenError: the search model belongs to another spotter.
@@ -99,8 +109,9 @@ class Cascade:
         search_model: SearchModel,
         glossary: GlossaryReader,
         settings: CascadeSettings | None = None,
+        threads: int = 1,
     ) -> None:
-        self.settings = settings or CascadeSettings()
+        self.settings, self.threads = settings or CascadeSettings(), threads
         self.search_model, self.glossary = search_model, glossary
         self._spotter, self._rate = spotter.fingerprint(), kept_frames_per_second(spotter)
         if search_model.spotter != self._spotter:
@@ -185,10 +196,12 @@ class Cascade:
         """The second stage of whatever it is given. Its scores are exact, so that all partitions share one pass."""
         began = time.perf_counter()
         if self.settings.mode != "cascade":
-            scored = {partition: self._scored_partition(partition, codes) for partition in partitions}
+            whole = self._side_by_side(lambda one: self._scored_partition(one, codes), partitions)
+            scored = dict(zip(partitions, whole, strict=True))
         else:
             enrolments, owners = self.glossary.enrolments_of(np.concatenate([found[one].entries for one in partitions]))
-            scores = self._paths.score(enrolments, codes)
+            shares = np.array_split(enrolments, max(1, min(self.threads, len(enrolments) // _LEAST_ENROLMENTS)))
+            scores = PathScores.joined(self._side_by_side(lambda some: self._paths.score(some, codes), shares))
             scored, first, begin = {}, 0, 0
             for partition in partitions:
                 entries = found[partition].entries
@@ -234,13 +247,27 @@ class Cascade:
         self, kept: dict[int, _Placed], found: dict[int, _Candidates], heard: Tensor, tally: _Tally
     ) -> list[Hit]:
         """The third stage, by partition: the last bits of its logits depend on what is batched together."""
+        began = time.perf_counter()
+        verified = self._side_by_side(lambda part: self._verify(part.enrolments, part.places, heard), kept.values())
         hits: list[Hit] = []
-        for partition, part in kept.items():
-            began = time.perf_counter()
-            logits = self._verify(part.enrolments, part.places, heard)
+        for (partition, part), logits in zip(kept.items(), verified, strict=True):
             hits += self._hits(part, logits, found[partition], heard.shape[1])
-            tally.add("verifier", len(logits), len(logits), began)
+        tally.add("verifier", len(hits), len(hits), began)
         return hits
+
+    def _side_by_side(self, work: Callable[[_Item], _Result], items: Collection[_Item]) -> list[_Result]:
+        """Work on each of the items, in several threads where that helps."""
+
+        # What is known of gradients belongs to a thread.
+        @torch.inference_mode()
+        def done(item: _Item) -> _Result:
+            return work(item)
+
+        threads = min(self.threads, len(items)) if self._device.type == "cpu" else 1
+        if threads <= 1:
+            return list(map(done, items))
+        with ThreadPoolExecutor(threads) as pool:
+            return list(pool.map(done, items))
 
     def _places(self, enrolments: Integers, first: PathScores, codes: Tensor) -> tuple[Integers, PathScores]:
         """For each place that is verified the row of `enrolments`, and its path."""

@@ -75,5 +75,5 @@ class Shard:
         check_models(models, in_use, version.folder)
         _LOG.debug("opened version %d of glossary %s", version.version, version.glossary_id)
         size = sum(path.stat().st_size for path in version.folder.rglob("*") if path.is_file())
-        cascade = Cascade(self._spotter, self._search_model, glossary, self._settings.cascade)
+        cascade = Cascade(self._spotter, self._search_model, glossary, self._settings.cascade, self._settings.threads)
         return cascade, size * len(self._partitions) // PARTITIONS

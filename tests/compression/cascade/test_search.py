@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from compression.cascade import search
 from compression.cascade.merging import merge
 from compression.cascade.search import Cascade
 from compression.cascade.utterance import CompressedUtterance
@@ -19,14 +20,13 @@ MODES = ("cascade", "exhaustive", "paper")
 SAID = {2: 11, 12: 25}
 
 
-def cascade(glossary: GlossaryReader | None = None, **settings: object) -> Cascade:
+def cascade(glossary: GlossaryReader | None = None, threads: int = 1, **settings: object) -> Cascade:
     spotter, model = parts()
     # An untrained verifier knows nothing: the path decides.
     calibration = replace(model.calibration, weights=(3.0, 0.0, 0.0, 0.0), bias=-8.0)
     settings = {"probability": 0.0, **settings}
-    return Cascade(
-        spotter, replace(model, calibration=calibration), glossary or in_memory(), CascadeSettings(**settings)
-    )
+    model = replace(model, calibration=calibration)
+    return Cascade(spotter, model, glossary or in_memory(), CascadeSettings(**settings), threads)
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -48,17 +48,25 @@ def test_what_is_said_is_found_where_it_is_said(mode):
 @pytest.mark.parametrize("on_disk", [False, True])
 def test_any_number_of_shards_gives_the_same(mode: str, on_disk: bool, tmp_path: Path) -> None:
     glossary: GlossaryReader = stored(tmp_path / "glossary") if on_disk else in_memory()
-    search = cascade(glossary, mode=mode, probes=2, span_cap=3, path_cap=2, path_threshold=0.0)
+    searching = cascade(glossary, mode=mode, probes=2, span_cap=3, path_cap=2, path_threshold=0.0)
     heard = utterance(SAID)
-    whole = search.search(heard)
+    whole = searching.search(heard)
     assert whole.hits
-    expected = merge([whole], search.search_model.calibration, search.settings)
+    expected = merge([whole], searching.search_model.calibration, searching.settings)
     for shards in (1, 2, 4, 8):
-        results = [search.search(heard, shard_partitions(number, shards)) for number in reversed(range(shards))]
+        results = [searching.search(heard, shard_partitions(number, shards)) for number in reversed(range(shards))]
         assert sorted((hit for result in results for hit in result.hits), key=lambda hit: hit.entry_id) == sorted(
             whole.hits, key=lambda hit: hit.entry_id
         )
-        assert merge(results, search.search_model.calibration, search.settings) == expected
+        assert merge(results, searching.search_model.calibration, searching.settings) == expected
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_threads_are_no_part_of_the_result(monkeypatch, mode):
+    monkeypatch.setattr(search, "_LEAST_ENROLMENTS", 4)
+    alone, together = (cascade(mode=mode, threads=threads).search(utterance(SAID)) for threads in (1, 3))
+    assert alone.hits
+    assert alone.hits == together.hits
 
 
 def test_a_store_and_memory_find_the_same_terms_in_the_same_places(tmp_path: Path) -> None:

@@ -4,8 +4,8 @@ from itertools import chain
 import numpy as np
 import pytest
 
-from compression.glossary.partitions import PARTITIONS
 from compression.glossary import span_index
+from compression.glossary.partitions import PARTITIONS
 from compression.glossary.span_index import (
     SpanIndex,
     SpanQuery,
