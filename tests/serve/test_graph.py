@@ -261,7 +261,9 @@ def test_a_shard_that_is_killed_costs_no_request_its_answer(client, glossary):
 @pytest.mark.faults
 def test_a_transcriber_that_is_killed_answers_again(client):
     def kill() -> None:
-        replicas = [actor for actor in ray.util.list_named_actors(all_namespaces=True) if "Transcriber" in actor["name"]]
+        replicas = [
+            actor for actor in ray.util.list_named_actors(all_namespaces=True) if "Transcriber" in actor["name"]
+        ]
         ray.kill(ray.get_actor(replicas[0]["name"], replicas[0]["namespace"]))
 
     with ThreadPoolExecutor(4) as pool:
