@@ -20,6 +20,7 @@ from serve.settings import DecoderSettings
 
 _ROOT = Path(__file__).resolve().parent.parent
 _SAMPLE_BYTES = 4
+_BUFFER_BYTES = 1024 * 1024
 
 
 class Decoder:
@@ -104,9 +105,9 @@ class Decoder:
         with connection:
             try:
                 async with asyncio.timeout(self._settings.wall_seconds):
+                    # Sent before the process has told who it is: until it has read all, it ends with its connection.
+                    await loop.sock_sendall(connection, LENGTH.pack(len(content)) + content)
                     (process_id,) = PROCESS_ID.unpack(await _receive(loop, connection, PROCESS_ID.size))
-                    await loop.sock_sendall(connection, LENGTH.pack(len(content)))
-                    await loop.sock_sendall(connection, content)
                     status, length = ANSWER.unpack(await _receive(loop, connection, ANSWER.size))
                     # What comes from that process is believed no more than the file.
                     if length > self._most_samples * _SAMPLE_BYTES:
@@ -131,6 +132,9 @@ class Decoder:
     def _connect(self) -> socket.socket:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         ours.setblocking(False)
+        for end in (ours, theirs):
+            # Most files and their samples go through at once, without a wait for the other side to make room.
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER_BYTES)
         with theirs:
             for attempt in range(2):
                 if self._control is None or self._process is None or self._process.poll() is not None:

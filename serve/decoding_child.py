@@ -2,7 +2,7 @@
 
 A file that takes over its process finds neither another client's audio nor a way to stay: the fork has hard limits and
 ends with its file. It is made before its file comes, so that nobody waits for the copies of memory that a fork costs
-once it begins to work.
+once it begins to work; and not while one is decoded, from which it would take a core.
 
 Protocol, with one connection for each file (all numbers little-endian): the child tells its process id (4 bytes),
 takes the content's length (8 bytes) and content, and answers with a status (1 byte), a length (8 bytes) and so many
@@ -14,6 +14,7 @@ import gc
 import json
 import os
 import resource
+import select
 import signal
 import socket
 import struct
@@ -31,6 +32,8 @@ PROCESS_ID = struct.Struct("<I")
 LENGTH = struct.Struct("<Q")
 ANSWER = struct.Struct("<BQ")
 _MOST_FILES = 32
+# Seconds: most files are decoded by then.
+_REST = 0.02
 # Of most files; not ours, so that they are resampled.
 _OTHER_RATE = 44_100
 
@@ -44,12 +47,15 @@ def main() -> None:
     _warm_up()
     # What is there by now stays: to look for garbage in it would copy it into every fork.
     gc.freeze()
-    spare = _fork(control, limits)
+    spare: socket.socket | None = _fork(control, limits)
     while True:
+        if spare is None and not select.select([control], [], [], _REST)[0]:
+            spare = _fork(control, limits)
         message, descriptors, _, _ = socket.recv_fds(control, 1, 1)
         if not message:
             return
         for descriptor in array.array("i", descriptors):
+            spare = spare or _fork(control, limits)
             try:
                 socket.send_fds(spare, [b"\0"], [descriptor])
             except OSError:
@@ -59,7 +65,7 @@ def main() -> None:
                 socket.send_fds(spare, [b"\0"], [descriptor])
             os.close(descriptor)
             spare.close()
-            spare = _fork(control, limits)
+            spare = None
 
 
 def _fork(control: socket.socket, limits: dict[str, Any]) -> socket.socket:

@@ -22,6 +22,9 @@ _LOST = (RayActorError, ReplicaUnavailableError)
 _TRIES = 3
 _SECONDS_BETWEEN_TRIES = 0.1
 _RETRY_AFTER = 1.0
+# Of samples that go along with a call, about a minute: Serve's gRPC takes messages of 4 MiB. More lies in Ray's store,
+# which costs a short recording more than it saves.
+_MOST_SENT = 3 * 1024 * 1024
 
 
 class RayBackend:
@@ -84,7 +87,8 @@ class RayBackend:
         return list(self._cards)
 
     async def _ask(self, method: str, request: TranscriptionRequest) -> Any:
-        handle = getattr(self._transcriber.options(multiplexed_model_id=request.model), method)
+        stored = request.wave.nbytes > _MOST_SENT
+        handle = getattr(self._transcriber.options(multiplexed_model_id=request.model, _by_reference=stored), method)
         with _explained():
             for _ in range(_TRIES - 1):
                 try:

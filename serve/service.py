@@ -99,8 +99,8 @@ def make_service(settings: ServiceSettings, backend: Backend, builder: Builder) 
     )
 
 
-def get_service(request: Request) -> Service:
-    """The dependency of routes."""
+async def get_service(request: Request) -> Service:
+    """The dependency of routes; a coroutine, as FastAPI takes others to a thread and back."""
     service: Service = request.app.state.service
     return service
 

@@ -40,7 +40,8 @@ SAID = "我们今天去商店买铂金包"
 def settings(tmp_path_factory: pytest.TempPathFactory) -> GraphSettings:
     folder = tmp_path_factory.mktemp("graph")
     adapter = save_adapter(folder / "adapter")
-    return service_settings(folder, f"models.adapted={{folder: {NANO}, adapter: {adapter}, language: zh}}")
+    adapted = f"models.adapted={{folder: {NANO}, adapter: {adapter}, language: zh}}"
+    return service_settings(folder, "glossary.shards=2", adapted)
 
 
 def save_adapter(folder: Path) -> Path:
@@ -255,6 +256,24 @@ def test_a_shard_that_is_killed_costs_no_request_its_answer(client, glossary):
     while ask(client, "keywords", glossary_id=glossary).json()["degraded"]:
         assert time.monotonic() < ends, "the shard did not come back"
     assert client.get("/readyz").status_code == 200
+
+
+@pytest.mark.faults
+def test_a_transcriber_that_is_killed_answers_again(client):
+    def kill() -> None:
+        replicas = [
+            actor for actor in ray.util.list_named_actors(all_namespaces=True) if "Transcriber" in actor["name"]
+        ]
+        ray.kill(ray.get_actor(replicas[0]["name"], replicas[0]["namespace"]))
+
+    with ThreadPoolExecutor(4) as pool:
+        answers = [pool.submit(ask, client, content=speech_file(SAID)) for _ in range(4)]
+        kill()
+    for answer in answers:
+        # It was asked again, or had to give up; never is it a failure of ours.
+        assert answer.result().status_code in (200, 503)
+    told = wait_until(lambda: ask(client, content=speech_file(SAID)), lambda told: told.get("text"))
+    assert told["text"]
 
 
 @pytest.mark.smoke
