@@ -21,6 +21,8 @@ from serve.settings import DecoderSettings
 _ROOT = Path(__file__).resolve().parent.parent
 _SAMPLE_BYTES = 4
 _BUFFER_BYTES = 1024 * 1024
+# Until a process is there for a file, which on a busy machine loads its libraries for long.
+_SECONDS_TO_START = 60.0
 
 
 class Decoder:
@@ -103,11 +105,13 @@ class Decoder:
         loop = asyncio.get_running_loop()
         process_id = 0
         with connection:
+            # Sent before the process has told who it is: until it has read all, it ends with its connection.
+            sending = asyncio.ensure_future(loop.sock_sendall(connection, LENGTH.pack(len(content)) + content))
             try:
-                async with asyncio.timeout(self._settings.wall_seconds):
-                    # Sent before the process has told who it is: until it has read all, it ends with its connection.
-                    await loop.sock_sendall(connection, LENGTH.pack(len(content)) + content)
+                async with asyncio.timeout(_SECONDS_TO_START) as limit:
                     (process_id,) = PROCESS_ID.unpack(await _receive(loop, connection, PROCESS_ID.size))
+                    limit.reschedule(loop.time() + self._settings.wall_seconds)
+                    await sending
                     status, length = ANSWER.unpack(await _receive(loop, connection, ANSWER.size))
                     # What comes from that process is believed no more than the file.
                     if length > self._most_samples * _SAMPLE_BYTES:
@@ -115,6 +119,9 @@ class Decoder:
                     answer = await _receive(loop, connection, length)
             except TimeoutError:
                 _kill(process_id)
+                if not process_id:
+                    # No fault of the file's: the process is still loading, or the machine has too much to do.
+                    raise overloaded("Nothing was there to decode the file.", self._settings.wall_seconds) from None
                 raise _refused(413, "audio_too_large", "It takes too long to decode.") from None
             except asyncio.CancelledError:
                 _kill(process_id)
@@ -122,6 +129,9 @@ class Decoder:
             except (EOFError, OSError):
                 _kill(process_id)
                 raise _refused(400, "invalid_audio", "It cannot be decoded within the limits.") from None
+            finally:
+                sending.cancel()
+                await asyncio.gather(sending, return_exceptions=True)
         if status == OK:
             return np.frombuffer(answer, dtype=np.float32)
         if status == REFUSED:

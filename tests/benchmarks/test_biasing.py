@@ -163,9 +163,9 @@ def test_a_fit_needs_right_and_wrong_spans() -> None:
         fit.fit_boundary([example("想要张扬的", "想要张扬的")])
 
 
-def test_the_embedded_model_is_not_prompted_by_default() -> None:
+def test_the_embedded_model_is_decoded_once_by_default() -> None:
     service = load_config(Path("configs/serve.yaml"), [], GraphSettings)
-    assert service.transcriber.biasing.mechanisms == ("boost", "substitution")
+    assert service.transcriber.biasing.mechanisms == ("substitution",)
     assert set(systems(service.transcriber.biasing)[ALL]) == {"prompt", "boost", "substitution"}
 
 

@@ -126,7 +126,22 @@ def test_the_decoding_process_knows_no_secret_and_keeps_no_file(
 
 
 def test_what_takes_too_long_to_decode_is_ended(tmp_path: Path, backend: NanoBackend) -> None:
-    with running(tmp_path, backend, decoder={"wall_seconds": 0.0001}) as server, server.client() as client:
-        answer = post(client, encoded(speech(), SAMPLE_RATE, "FLAC"))
+    with running(tmp_path, backend) as server, server.client() as client:
+        assert post(client, encoded(speech(), SAMPLE_RATE, "FLAC")).status_code == 200
+        decoder = server.service.decoder
+        decoder._settings = decoder._settings.model_copy(update={"wall_seconds": 0.1})
+        long = encoded(np.resize(speech(), 590 * SAMPLE_RATE), SAMPLE_RATE, "MP3")
+        answer = post(client, long)
         assert (answer.status_code, answer.json()["error"]["code"]) == (413, "audio_too_large")
+        assert client.get("/healthz").status_code == 200
+
+
+def test_a_file_that_nobody_was_there_to_decode_is_not_blamed(
+    tmp_path: Path, backend: NanoBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("serve.decoder._SECONDS_TO_START", 0.0001)
+    with running(tmp_path, backend) as server, server.client() as client:
+        answer = post(client, encoded(speech(), SAMPLE_RATE, "FLAC"))
+        assert (answer.status_code, answer.json()["error"]["code"]) == (503, "overloaded")
+        assert answer.headers["retry-after"]
         assert client.get("/healthz").status_code == 200
