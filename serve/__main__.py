@@ -27,7 +27,7 @@ from ray import serve
 from compression.search_model import SETTINGS_FILE as SEARCH_SETTINGS_FILE
 from compression.storage import SETTINGS_FILE
 from harken.config import load_config
-from harken.errors import HarkenError
+from harken.errors import HarkenError, first_line
 from harken.model_folder import locate_model
 from serve.console import LogFollower
 from serve.graph import APPLICATION, build
@@ -66,7 +66,7 @@ def start(settings: GraphSettings) -> str:
     try:
         serve.run(build(settings), name=APPLICATION, route_prefix="/", logging_config=quiet)
     except RuntimeError as failure:
-        raise HarkenError("service", str(failure).splitlines()[0], _why_not()) from failure
+        raise HarkenError("service", first_line(failure), _why_not()) from failure
     return f"http://{listen.host}:{listen.port}"
 
 
