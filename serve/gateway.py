@@ -172,7 +172,10 @@ class _Body:
         return message
 
     def _too_large(self) -> ServiceError:
-        return ServiceError(413, "body_too_large", f"The body is larger than the {self._most:,} bytes allowed here.")
+        message = (
+            f"The body is larger than the {self._most:,} bytes allowed here: send it in parts, audio as FLAC or Ogg."
+        )
+        return ServiceError(413, "body_too_large", message)
 
 
 async def until_disconnected(receive: Callable[[], Awaitable[Message]], work: Awaitable[Any]) -> Any:
