@@ -177,6 +177,10 @@ def _table_terms(lines: Iterable[tuple[int, str] | Problem], delimiter: str) -> 
             continue
         if names is None:
             header = [cell.strip().lower() for cell in cells]
+            # A table without a header has terms first; behind them, these words are one that misses its main column.
+            if "term" not in header and set(header[1:]) & set(Term.model_fields):
+                yield Problem(number, f"no column is called 'term': {text[:_LONGEST_VALUE_TOLD]!r}")
+                return
             names = header if "term" in header else ["term", "category"]
             unknown = [name for name in names if name not in Term.model_fields]
             if unknown:
