@@ -6,7 +6,7 @@ import torch
 
 from actors.timed_speaker import TIMED_SPEECH_SCHEMA
 from harken.audio import SAMPLE_RATE, decode_audio, resample
-from harken.errors import HarkenError
+from harken.errors import HarkenError, first_line
 from harken.forced_alignment import Alignment, align
 from harken.records import FAILED, OK, Row
 from harken.unit_times import unit_rows
@@ -67,10 +67,7 @@ class Aligner:
             if len(waves) > 1:
                 half = len(waves) // 2
                 return self._align(waves[:half], texts[:half]) + self._align(waves[half:], texts[half:])
-            if isinstance(failure, HarkenError):
-                reason = f"{failure.value}: {failure.remedy}"
-            else:
-                reason = str(failure).strip().splitlines()[0]
+            reason = f"{failure.value}: {failure.remedy}" if isinstance(failure, HarkenError) else first_line(failure)
             return [{"status": FAILED, "error": f"alignment: {reason}"}]
         return [self._outcome(alignment) for alignment in aligned]
 

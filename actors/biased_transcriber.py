@@ -31,6 +31,7 @@ from harken.biasing.settings import BiasingSettings
 from harken.cascade_settings import CascadeSettings
 from harken.detection import Detection
 from harken.digests import model_digest
+from harken.errors import first_line
 from harken.records import FAILED, Row
 from harken.vad import Stretch, VoiceActivity
 from harken.vad_settings import VadSettings
@@ -87,7 +88,7 @@ class _WindowTranscriber(ABC):
         except RuntimeError as failure:
             # One window (or a batch too large for the GPU) must not cost its neighbours their transcripts.
             if len(windows) == 1:
-                return [f"decoding: {str(failure).strip().splitlines()[0]}"]
+                return [f"decoding: {first_line(failure)}"]
             return [outcome for window in windows for outcome in self._attempt([window])]
 
 

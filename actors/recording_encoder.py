@@ -9,7 +9,7 @@ from torch import Tensor
 
 from compression.features import check_layers, keyword_frames, trim_silence, utterance_frames
 from harken.audio import SAMPLE_RATE, decode_audio, resample
-from harken.errors import HarkenError
+from harken.errors import HarkenError, first_line
 from harken.records import OK, Row
 from harken.spotter_settings import EnrolmentSettings
 from harken.whisper import Device, Whisper, load_whisper
@@ -97,5 +97,5 @@ class RecordingEncoder:
         except RuntimeError as failure:
             # One recording (or a batch too large for the GPU) must not cost its neighbours their frames.
             if len(waves) == 1:
-                return [f"encoding: {str(failure).strip().splitlines()[0]}"]
+                return [f"encoding: {first_line(failure)}"]
             return [outcome for wave in waves for outcome in self._encode([wave])]

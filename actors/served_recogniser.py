@@ -16,7 +16,7 @@ import soundfile
 from actors.credentials import api_key
 from actors.recogniser import Recogniser
 from harken.audio import SAMPLE_RATE
-from harken.errors import HarkenError
+from harken.errors import HarkenError, first_line
 from harken.judge_settings import RecogniserServerSettings
 from harken.records import FAILED, Row
 
@@ -64,7 +64,7 @@ class ServedRecogniser(Recogniser):
             )
             return str(answer.text)
         except _NOT_THE_ROWS_FAULT as failure:
-            remedy = f"{settings.base_url} answered {failure.status_code}: {_first_line(failure)}. "
+            remedy = f"{settings.base_url} answered {failure.status_code}: {first_line(failure)}. "
             remedy += "Check the key, the model and the address."
             raise HarkenError("judge.second.server.model", settings.model, remedy) from None
         except openai.OpenAIError as failure:
@@ -76,12 +76,7 @@ class ServedRecogniser(Recogniser):
         if isinstance(answer, openai.APITimeoutError):
             reason = f"it did not answer in {self.settings.timeout_seconds:g} s"
         elif isinstance(answer, openai.APIStatusError):
-            reason = f"it answered {answer.status_code}: {_first_line(answer)}"
+            reason = f"it answered {answer.status_code}: {first_line(answer)}"
         else:
-            reason = f"{type(answer).__name__}: {_first_line(answer)}"
+            reason = f"{type(answer).__name__}: {first_line(answer)}"
         return {"status": FAILED, "error": f"server: {reason}"}
-
-
-def _first_line(failure: openai.OpenAIError, longest: int = 200) -> str:
-    lines = str(getattr(failure, "message", failure)).strip().splitlines() or [""]
-    return lines[0][:longest]

@@ -5,6 +5,7 @@ import torch
 
 from actors.recogniser import HYPOTHESIS_SCHEMA, Recogniser
 from harken.audio import SAMPLE_RATE
+from harken.errors import first_line
 from harken.records import FAILED, Row
 from harken.whisper import Device, Hypothesis, load_whisper
 
@@ -46,8 +47,7 @@ class Transcriber(Recogniser):
         except RuntimeError as failure:
             # One utterance (or a batch too large for the GPU) must not cost its neighbours their transcripts.
             if len(waves) == 1:
-                reason = str(failure).strip().splitlines()[0]
-                return [{"status": FAILED, "error": f"decoding: {reason}"}]
+                return [{"status": FAILED, "error": f"decoding: {first_line(failure)}"}]
             return [outcome for wave in waves for outcome in self.hear([wave])]
         return [_found(hypothesis) for hypothesis in heard]
 

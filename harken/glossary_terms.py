@@ -71,6 +71,11 @@ class GlossaryList:
     bad: Counter[str] = field(default_factory=Counter)
     bad_lines: list[BadLine] = field(default_factory=list)
 
+    @property
+    def recordings(self) -> list[Path]:
+        """The recordings that the list names, in its order."""
+        return [Path(name) for term in self.terms for name in term.audio]
+
 
 def read_glossary(path: Path, skip_bad: bool = False) -> GlossaryList:
     """Read a glossary; the name's ending tells its form: .csv, .tsv, .jsonl, anything else a plain list.

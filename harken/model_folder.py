@@ -4,7 +4,7 @@ import json
 import re
 from pathlib import Path
 
-from harken.errors import HarkenError
+from harken.errors import HarkenError, first_line
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _HUB_FILES = ("*.json", "*.txt", "*.safetensors", "*.model")
@@ -90,6 +90,5 @@ def _fetch(model: str) -> Path:
     try:
         return Path(snapshot_download(model, allow_patterns=patterns))
     except Exception as failure:  # the hub client raises a dozen unrelated types
-        reason = str(failure).strip().splitlines()[0]
-        remedy = f"No such folder here, and the model hub did not give it either ({reason}): give a Whisper folder."
-        raise HarkenError("model", model, remedy) from None
+        told = f"No such folder here, and the model hub did not give it either ({first_line(failure)})"
+        raise HarkenError("model", model, f"{told}: give a Whisper folder.") from None

@@ -23,7 +23,7 @@ from transformers.modeling_outputs import BaseModelOutput
 from transformers.utils import logging as transformers_logging
 
 from harken.audio import SAMPLE_RATE, check_wave, resample, split_at_pauses
-from harken.errors import HarkenError
+from harken.errors import HarkenError, first_line
 from harken.model_folder import locate_model
 
 Device = Literal["auto", "cpu", "cuda"]
@@ -257,8 +257,8 @@ def load_whisper(
         )
         network, report = loaded
     except Exception as failure:  # each file format raises its own types
-        reason = str(failure).strip().splitlines()[0]
-        raise HarkenError("model folder", str(folder), f"It cannot be loaded ({reason}): fetch it again.") from None
+        remedy = f"It cannot be loaded ({first_line(failure)}): fetch it again."
+        raise HarkenError("model folder", str(folder), remedy) from None
     if report["missing_keys"]:
         missing = ", ".join(sorted(report["missing_keys"])[:3])
         raise HarkenError("model folder", str(folder), f"Its weights lack {missing}, ...: fetch it again.")
@@ -339,8 +339,8 @@ def _merge_adapter(network: Any, adapter: Path) -> Any:
     try:
         return PeftModel.from_pretrained(network, str(adapter)).merge_and_unload()
     except (ValueError, RuntimeError, OSError, KeyError) as failure:
-        reason = str(failure).strip().splitlines()[0]
-        raise HarkenError("adapter folder", str(adapter), f"It does not fit the model ({reason}).") from None
+        remedy = f"It does not fit the model ({first_line(failure)})."
+        raise HarkenError("adapter folder", str(adapter), remedy) from None
 
 
 class _GreedyRecorder(LogitsProcessor):

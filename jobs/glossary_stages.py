@@ -58,8 +58,7 @@ class GlossaryStages:
     @cached_property
     def terms(self) -> Stage:
         """The cleaned list; its recordings count by size and time."""
-        recordings = [Path(name) for term in self.list.terms for name in term.audio]
-        digest = manifest_digest(self.path, recordings)
+        digest = manifest_digest(self.path, self.list.recordings)
         return self._stage("terms", 0, digest, self.run.terms.language, self.run.terms.skip_bad)
 
     @property

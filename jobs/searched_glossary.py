@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from harken.config import load_config
-from harken.digests import file_digest, model_digest
+from harken.digests import file_digest, manifest_digest, model_digest
 from harken.errors import HarkenError
 from harken.glossary_settings import STORE, GlossarySettings
+from harken.glossary_terms import read_glossary
 from harken.records import fingerprint
 from harken.settings import PipelineSettings, SearchBiasingSettings
 from harken.stages import Stage
@@ -102,14 +103,16 @@ def _content(recipe: GlossarySettings) -> list[object]:
     from jobs.keyword_sets import speech_content
 
     curation, terms = recipe.curation, recipe.terms
-    files = (terms.path, terms.pronunciations, curation.common_words, curation.allowed)
+    files = (terms.pronunciations, curation.common_words, curation.allowed)
     engines = [
         (name, engine.languages, engine.recordings, speech_content(engine.speech))
         for name, engine in sorted(recipe.engines.items())
     ]
     rules = curation.model_dump(mode="json", exclude={"common_words", "allowed", "listed"})
     said = (terms.language, terms.skip_bad, terms.acronyms)
-    return [said, rules, engines, [file_digest(path) if path else None for path in files]]
+    # A recording that was replaced is another one; it counts by size and time.
+    listed = manifest_digest(terms.path, read_glossary(terms.path, terms.skip_bad).recordings)
+    return [said, rules, engines, listed, [file_digest(path) if path else None for path in files]]
 
 
 def _files(folder: Path, stem: str) -> list[str]:

@@ -27,7 +27,7 @@ from ray import serve
 from compression.search_model import SETTINGS_FILE as SEARCH_SETTINGS_FILE
 from compression.storage import SETTINGS_FILE
 from harken.config import load_config
-from harken.errors import HarkenError
+from harken.errors import HarkenError, first_line
 from harken.model_folder import locate_model
 from serve.console import LogFollower
 from serve.graph import APPLICATION, build
@@ -38,6 +38,7 @@ from serve.logs import ray_logging
 _CPUS_BESIDE_REPLICAS = 4
 _BAD_INPUT = 2
 _PERCENT_BETWEEN_LINES = 10
+_SECONDS_TO_PASS_ON = 1.0
 LOG = "service.log"
 _LAYOUTS = {".csv": "text/csv", ".tsv": "text/tab-separated-values", ".jsonl": "application/jsonl"}
 
@@ -66,7 +67,7 @@ def start(settings: GraphSettings) -> str:
     try:
         serve.run(build(settings), name=APPLICATION, route_prefix="/", logging_config=quiet)
     except RuntimeError as failure:
-        raise HarkenError("service", str(failure).splitlines()[0], _why_not()) from failure
+        raise HarkenError("service", first_line(failure), _why_not()) from failure
     return f"http://{listen.host}:{listen.port}"
 
 
@@ -111,7 +112,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             glossary = make_glossary(address, name, options.terms, settings.builds.seconds)
         print(_example(address, glossary), flush=True)
         _until_ended()
-        print("ending: requests in progress are finished first", flush=True)
+        print("ending: requests in progress are finished first (another signal ends them)", flush=True)
+        _drain(settings.ingress.drain_seconds)
     except HarkenError as failure:
         print(f"error: {failure}", file=sys.stderr)
         return _BAD_INPUT
@@ -134,9 +136,28 @@ def _logging(settings: GraphSettings, verbose: bool) -> GraphSettings:
     return settings.model_copy(update={"logs": settings.logs.model_copy(update=told)})
 
 
+def _drain(seconds: float) -> None:
+    """Let the requests under way end, and no others begin."""
+    ingress = serve.get_app_handle(APPLICATION)
+    told: list[Any] = []
+    # An ingress that does not respond has nothing under way that could still be saved.
+    with contextlib.suppress(TimeoutError):
+        asked = ingress.broadcast("end_requests", seconds)
+        told = asked.results(timeout_s=seconds + _SECONDS_TO_PASS_ON, return_exceptions=True)
+    left = sum(one for one in told if isinstance(one, int))
+    if left:
+        print(f"ending: {left} requests took longer than ingress.drain_seconds ({seconds:g} s): cut off", flush=True)
+    # What the last ones were answered may still be on its way through Serve's proxy.
+    time.sleep(_SECONDS_TO_PASS_ON)
+
+
 def _end(verbose: bool) -> None:
-    # Ray tells there that its own controller, which has ended itself, has ended.
-    with contextlib.nullcontext() if verbose else contextlib.redirect_stderr(io.StringIO()):
+    unheard = io.StringIO()
+    with contextlib.ExitStack() as quiet:
+        if not verbose:
+            # Ray tells there, in either, that its own controller, which has ended itself, has ended.
+            quiet.enter_context(contextlib.redirect_stderr(unheard))
+            quiet.enter_context(contextlib.redirect_stdout(unheard))
         serve.shutdown()
         ray.shutdown()
 
@@ -222,6 +243,8 @@ def _until_ended() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())
     ended.wait()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
 
 
 if __name__ == "__main__":

@@ -44,7 +44,7 @@ def create_app(settings: ServiceSettings, backend: Backend, builder: Builder) ->
         redirect_slashes=False,
     )
     app.state.service = service
-    app.add_middleware(Gateway, limits=settings.limits, metrics=service.metrics)
+    app.add_middleware(Gateway, limits=settings.limits, metrics=service.metrics, traffic=service.traffic)
     add_handlers(app)
     for module in (transcriptions, glossaries, operation):
         app.include_router(module.router)

@@ -140,5 +140,7 @@ def _checked(model: type[Model], values: dict[str, Any], refused: int = 422) -> 
         problem = failure.errors(include_url=False, include_input=False, include_context=False)[0]
         param = str(problem["loc"][0]) if problem["loc"] else None
         if problem["type"] == "missing":
-            raise invalid(param, f"{param}: it is missing.", "missing_required_parameter", 400) from None
+            raise invalid(
+                param, f"{param}: it is missing; it has no default.", "missing_required_parameter", 400
+            ) from None
         raise invalid(param, f"{explain(failure)}.", status=refused) from None

@@ -13,10 +13,16 @@ from harken.errors import HarkenError
 
 _ROOT = Path(__file__).resolve().parents[1]
 _LAST_LINES = 20
+# Of a job that says itself what its input lacks.
+_BAD_INPUT = 2
 _SECONDS_TO_END = 10.0
 _DIE_WITH_PARENT = 1
 # Found before the fork, after which little is safe to do.
 _LIBRARY = ctypes.CDLL(None) if sys.platform == "linux" else None
+
+
+class RunLostError(HarkenError):
+    """A run that did not end of itself: the same again goes on from the stages that it has completed."""
 
 
 def follow(command: Sequence[str], environment: Mapping[str, str]) -> Iterator[str]:
@@ -24,6 +30,7 @@ def follow(command: Sequence[str], environment: Mapping[str, str]) -> Iterator[s
 
     Raises:
         HarkenError: it ended with another code than 0; the remedy is what it said last.
+        RunLostError: the same, where it did not refuse its input but was killed or broke.
     """
     last: deque[str] = deque(maxlen=_LAST_LINES)
     process = subprocess.Popen(
@@ -44,7 +51,8 @@ def follow(command: Sequence[str], environment: Mapping[str, str]) -> Iterator[s
             last.append(line.rstrip())
             yield line.rstrip()
         if process.wait():
-            raise HarkenError("glossary build", f"exit code {process.returncode}", _reason(last))
+            kind = HarkenError if process.returncode == _BAD_INPUT else RunLostError
+            raise kind("glossary build", f"exit code {process.returncode}", _reason(last))
     finally:
         _end(process)
 

@@ -26,7 +26,7 @@ def check_container(content: bytes) -> Container:
         ServiceError: 400 nothing was sent, 415 another format or none.
     """
     if not content:
-        raise ServiceError(400, "invalid_audio", "file: it is empty (0 bytes).", "file")
+        raise ServiceError(400, "invalid_audio", "file: it is empty (0 bytes); send a recording.", "file")
     found = sniff(content)
     if found in ACCEPTED:
         return found

@@ -31,7 +31,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
-from harken.errors import HarkenError
+from harken.errors import HarkenError, first_line
 
 FORMAT = 1
 """Rises with every change of the tables that older code cannot read."""
@@ -156,7 +156,7 @@ class Database:
                 if not found:
                     connection.execute(formats.insert().values(format=FORMAT))
         except SQLAlchemyError as failure:
-            reason = str(failure.__cause__ or failure).splitlines()[0]
+            reason = first_line(failure.__cause__ or failure)
             shown = self.engine.url.render_as_string(hide_password=True)
             raise HarkenError("database", shown, f"It cannot be used ({reason}): check the setting.") from None
         if found and list(found) != [FORMAT]:

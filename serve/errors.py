@@ -68,7 +68,9 @@ def invalid(param: str | None, message: str, code: str = "invalid_value", status
 
 def not_found(kind: str, identifier: str) -> ServiceError:
     """No such thing, or another tenant's: the two are told in the same words."""
-    return ServiceError(404, f"{kind}_not_found", f"There is no {kind} {identifier!r}.", f"{kind}_id")
+    return ServiceError(
+        404, f"{kind}_not_found", f"There is no {kind} {identifier!r}: list those there are.", f"{kind}_id"
+    )
 
 
 def overloaded(message: str, retry_after: float) -> ServiceError:

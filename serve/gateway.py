@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from serve.errors import ServiceError, answer, unforeseen
 from serve.metrics import Metrics
 from serve.settings import LimitSettings
+from serve.traffic import Traffic
 
 _ACCESS = logging.getLogger("harken.access")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -29,8 +30,9 @@ _CLIENT_LEFT = 499
 class Gateway:
     """ASGI middleware around the whole app."""
 
-    def __init__(self, app: ASGIApp, limits: LimitSettings, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, limits: LimitSettings, metrics: Metrics, traffic: Traffic) -> None:
         self._app = app
+        self._traffic = traffic
         self._limits = limits
         self._metrics = metrics
 
@@ -45,11 +47,13 @@ class Gateway:
         self._metrics.in_flight.inc()
         try:
             try:
+                self._traffic.check_open()
                 body.check_length()
             except ServiceError as refusal:
                 await answer(refusal)(scope, receive, request.sending(send))
             else:
-                await self._app(scope, body.receive, request.sending(send))
+                with self._traffic.counted():
+                    await self._app(scope, body.receive, request.sending(send))
         except ClientLeftError:
             # The server closes what was not completed.
             pass
@@ -168,7 +172,10 @@ class _Body:
         return message
 
     def _too_large(self) -> ServiceError:
-        return ServiceError(413, "body_too_large", f"The body is larger than the {self._most:,} bytes allowed here.")
+        message = (
+            f"The body is larger than the {self._most:,} bytes allowed here: send it in parts, audio as FLAC or Ogg."
+        )
+        return ServiceError(413, "body_too_large", message)
 
 
 async def until_disconnected(receive: Callable[[], Awaitable[Message]], work: Awaitable[Any]) -> Any:

@@ -22,7 +22,7 @@ from ray.exceptions import RayError, RayTaskError
 from compression.glossary.manifest import read_manifest
 from harken.config import dump_yaml
 from harken.errors import HarkenError
-from serve.build_run import follow
+from serve.build_run import RunLostError, follow
 from serve.builder import BuildOrder, BuildTerm
 from serve.graph_settings import GraphSettings
 from serve.recipe import build_recipe
@@ -32,9 +32,14 @@ _BEAT_SECONDS = 1.0
 _SHARDS_DONE = re.compile(r"(?P<stage>[\w-]+?)(-[0-9a-f]+)?: (?P<done>\d+)/(?P<total>\d+) shards")
 # Shares of a run's time: how far it is when a stage begins, and when it has ended.
 _STAGES = {"readings": (0.02, 0.1), "speech": (0.1, 0.4), "enrolments": (0.4, 0.95)}
+_TRIES_TO_UPDATE = 2
 # A version of more pieces, or with a greater share of entries that are no longer there, is rewritten as one.
 _MOST_SEGMENTS = 8
 _MOST_REMOVED = 0.3
+
+
+class BuildTooLongError(HarkenError):
+    """A run did not end in `builds.seconds`; the stages that it completed are there for the next one."""
 
 
 class GlossaryBuilder:
@@ -62,27 +67,44 @@ class GlossaryBuilder:
         shutil.rmtree(work / "run", ignore_errors=True)
 
     def _updated(self, order: BuildOrder, config: Path, progress: Callable[[float], None]) -> bool:
-        """Make the version of the one before; False where that is not possible."""
+        """Make the version of the one before; False where that is not possible.
+
+        Raises:
+            BuildTooLongError: all of it anew would take longer still.
+        """
         if order.previous is None or not order.previous.is_dir():
             return False
         try:
-            _link(order.previous, order.folder)
-            self._command("update", config, progress)
+            self._update(order.previous, order.folder, config, progress)
             segments = read_manifest(order.folder).segments
             entries = sum(segment.entries for segment in segments)
             removed = sum(segment.removed for segment in segments)
             if len(segments) > _MOST_SEGMENTS or removed > _MOST_REMOVED * entries:
                 self._command("compact", config, progress)
+        except BuildTooLongError:
+            raise
         except (HarkenError, OSError) as failure:
             _LOG.warning("glossary %s is built anew, not from its last version: %s", order.glossary_id, failure)
             return False
         return True
 
+    def _update(self, previous: Path, folder: Path, config: Path, progress: Callable[[float], None]) -> None:
+        """Of the version before and what has been enrolled since; a run that is lost has left that."""
+        for left in reversed(range(_TRIES_TO_UPDATE)):
+            _link(previous, folder)
+            try:
+                self._command("update", config, progress)
+                return
+            except RunLostError as failure:
+                if not left:
+                    raise
+                _LOG.warning("the update of %s goes on after a loss: %s", folder.parent.name, failure)
+
     def _command(self, name: str, config: Path, progress: Callable[[float], None]) -> None:
         """Run a command of ``python -m jobs.glossary`` to its end.
 
         Raises:
-            HarkenError: it failed, or took too long.
+            HarkenError: it failed; RunLostError and BuildTooLongError where it had no say in that.
             BuildCancelledError: `progress` raised it.
         """
         command = [sys.executable, "-m", "jobs.glossary", name, "--config", str(config)]
@@ -102,7 +124,7 @@ class GlossaryBuilder:
                 progress(done)
                 if monotonic() > ends:
                     limit = f"{self._settings.builds.seconds:g} s"
-                    raise HarkenError("glossary build", limit, "It took longer: raise builds.seconds.")
+                    raise BuildTooLongError("glossary build", limit, "It took longer: raise builds.seconds.")
         except StopIteration:
             return
         except RayTaskError as failure:
@@ -111,7 +133,7 @@ class GlossaryBuilder:
             raise
         except RayError as failure:
             remedy = "Its process was lost; ask for another build."
-            raise HarkenError("glossary build", type(failure).__name__, remedy) from failure
+            raise RunLostError("glossary build", type(failure).__name__, remedy) from failure
         finally:
             ray.cancel(lines)
 

@@ -11,6 +11,7 @@ from serve.glossary_builder import GlossaryBuilder
 from serve.graph_settings import GraphSettings
 from serve.logs import configure
 from serve.ray_backend import RayBackend
+from serve.traffic import Traffic
 
 
 @serve.deployment
@@ -26,4 +27,10 @@ class Ingress:
         self._backend = RayBackend(settings, transcriber, shards)
 
     def __serve_build_asgi_app__(self) -> FastAPI:
-        return create_app(self._settings.service, self._backend, GlossaryBuilder(self._settings))
+        app = create_app(self._settings.service, self._backend, GlossaryBuilder(self._settings))
+        self._traffic: Traffic = app.state.service.traffic
+        return app
+
+    async def end_requests(self, seconds: float) -> int:
+        """See `serve.traffic.Traffic.end`; Serve itself would cut off whatever its proxy has under way."""
+        return await self._traffic.end(seconds)

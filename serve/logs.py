@@ -7,9 +7,11 @@ from logging import Formatter, Handler, LogRecord
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, NonNegativeInt, PositiveInt
 
 from harken.config import Section
+from serve.log_file import LogFileHandler
+from serve.settings import MEBIBYTE
 
 _ROOT = "harken"
 _ACCESS = "harken.access"
@@ -28,6 +30,10 @@ class LogSettings(Section):
     file: Path | None = Field(
         None, description="lines are added to it; None: standard error of each process, which Ray keeps and forwards"
     )
+    file_bytes: PositiveInt = Field(
+        10 * MEBIBYTE, description="of `file`: one that is full is put aside as FILE.1, and another begun"
+    )
+    files_kept: NonNegativeInt = Field(4, description="files put aside that stay: FILE.1, the newest, to FILE.4")
 
 
 def configure(settings: LogSettings, part: str) -> None:
@@ -35,8 +41,7 @@ def configure(settings: LogSettings, part: str) -> None:
     handler: Handler = logging.StreamHandler()
     if settings.file is not None:
         settings.file.parent.mkdir(parents=True, exist_ok=True)
-        # Each line is one write to the end of the file, so that processes may share it.
-        handler = logging.FileHandler(settings.file.absolute(), encoding="utf-8")
+        handler = LogFileHandler(settings.file.absolute(), settings.file_bytes, settings.files_kept)
     handler.setFormatter(JsonFormatter(part) if settings.format == "json" else TextFormatter())
     logger = logging.getLogger(_ROOT)
     for old in list(logger.handlers):

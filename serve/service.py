@@ -19,6 +19,7 @@ from serve.metrics import Metrics
 from serve.quotas import Quotas
 from serve.recordings import RecordingStore
 from serve.settings import ServiceSettings
+from serve.traffic import Traffic
 
 _PUBLISH_SECONDS = 600.0
 
@@ -51,6 +52,7 @@ class Service:
     worker: BuildWorker
     publisher: "_Publisher"
     metrics: Metrics
+    traffic: Traffic
 
     def start(self) -> None:
         """Begin to decode and to build; called in the event loop."""
@@ -96,6 +98,7 @@ def make_service(settings: ServiceSettings, backend: Backend, builder: Builder) 
         worker=BuildWorker(queue, builder, publisher, metrics.builds, settings.builds),
         publisher=publisher,
         metrics=metrics,
+        traffic=Traffic(),
     )
 
 

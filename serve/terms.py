@@ -15,6 +15,7 @@ from harken.keywords import matched_form
 LONGEST_TERM = 256
 _LONGEST_CATEGORY = 64
 _LONGEST_LINE = 16_384
+_LONGEST_VALUE_TOLD = 80
 _SPECIAL_TOKEN = re.compile(r"<\|[^<>|]*\|>")
 _LANGUAGE = re.compile(r"([a-z]{2,3})?")
 
@@ -119,10 +120,13 @@ def read_terms(lines: Iterable[bytes], layout: Layout) -> Iterator[tuple[int, Te
 
 
 def explain(failure: ValidationError) -> str:
-    """The first problem of a value in one phrase, without the value."""
-    problem = failure.errors(include_url=False, include_input=False, include_context=False)[0]
+    """The first problem of a value in one phrase, with the value where it is short."""
+    problem = failure.errors(include_url=False, include_context=False)[0]
     where = ".".join(str(part) for part in problem["loc"])
     message = problem["msg"].removeprefix("Value error, ")
+    value = repr(problem["input"]) if isinstance(problem["input"], str | int | float) else ""
+    if 0 < len(value) <= _LONGEST_VALUE_TOLD:
+        message = f"{value} is not accepted ({message[0].lower()}{message[1:]})"
     return f"{where}: {message}" if where else message
 
 
@@ -173,6 +177,10 @@ def _table_terms(lines: Iterable[tuple[int, str] | Problem], delimiter: str) -> 
             continue
         if names is None:
             header = [cell.strip().lower() for cell in cells]
+            # A table without a header has terms first; behind them, these words are one that misses its main column.
+            if "term" not in header and set(header[1:]) & set(Term.model_fields):
+                yield Problem(number, f"no column is called 'term': {text[:_LONGEST_VALUE_TOLD]!r}")
+                return
             names = header if "term" in header else ["term", "category"]
             unknown = [name for name in names if name not in Term.model_fields]
             if unknown:

@@ -2,7 +2,6 @@
 
 import socket
 from pathlib import Path
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -66,12 +65,16 @@ def free_port() -> int:
         return port
 
 
-def service_settings(folder: Path, *more: str) -> GraphSettings:
-    """configs/serve.yaml with its data and untrained models in a folder, and time for machines that do much else."""
+CONFIG = ROOT / "configs" / "serve.yaml"
+
+
+def service_overrides(folder: Path) -> list[str]:
+    """What makes configs/serve.yaml a service with its data and untrained models in a folder, and time for machines
+    that do much else."""
     models = folder / "models"
     if not models.exists():
         save_models(models)
-    overrides: list[Any] = [
+    return [
         f"service.data={folder / 'data'}",
         f"service.listen.port={free_port()}",
         f"service.request_seconds={PATIENCE}",
@@ -83,4 +86,8 @@ def service_settings(folder: Path, *more: str) -> GraphSettings:
         # The untrained search is sure of nothing.
         "glossary.cascade.probability=0",
     ]
-    return load_config(ROOT / "configs" / "serve.yaml", [*overrides, *more], GraphSettings)
+
+
+def service_settings(folder: Path, *more: str) -> GraphSettings:
+    """The same as settings; `more` are overrides."""
+    return load_config(CONFIG, [*service_overrides(folder), *more], GraphSettings)

@@ -18,7 +18,7 @@ from actors.credentials import api_key
 from actors.tts.interface import Capabilities, SpeechRequest, SpeechResult
 from actors.tts.served import ServedModel
 from harken.audio import check_wave, decode_audio
-from harken.errors import HarkenError
+from harken.errors import HarkenError, first_line
 from harken.speech_settings import OpenAISpeechSettings
 
 # Every row would fail alike: the stage stops instead, and its finished parts are kept.
@@ -107,7 +107,7 @@ class OpenAISpeechSynthesizer(ServedModel):
             )
             return answer.content
         except _NOT_THE_ROWS_FAULT as failure:
-            remedy = f"{settings.base_url} answered {failure.status_code}: {_first_line(failure.message)}. "
+            remedy = f"{settings.base_url} answered {failure.status_code}: {first_line(failure)}. "
             remedy += "Check the key, the model and the address."
             raise HarkenError("speech server model", settings.model, remedy) from None
         except openai.OpenAIError as failure:
@@ -127,10 +127,10 @@ class OpenAISpeechSynthesizer(ServedModel):
 
     def _explain(self, failure: openai.OpenAIError) -> str:
         if isinstance(failure, openai.APIStatusError):
-            return f"the server answered {failure.status_code}: {_first_line(failure.message)}"
+            return f"the server answered {failure.status_code}: {first_line(failure)}"
         if isinstance(failure, openai.APITimeoutError):
             return f"the server did not answer in {self.settings.timeout_seconds:g} s"
-        return f"{type(failure).__name__}: {_first_line(str(failure))}"
+        return f"{type(failure).__name__}: {first_line(failure)}"
 
     def _decode(self, content: bytes, name: str) -> tuple[np.ndarray, int]:
         if self.settings.format != "pcm":
@@ -160,8 +160,3 @@ def repair_wave_length(content: bytes) -> bytes:
             return bytes(repaired)
         position += 8 + size + size % 2
     return content
-
-
-def _first_line(message: str, longest: int = 200) -> str:
-    lines = message.strip().splitlines() or [""]
-    return lines[0][:longest]

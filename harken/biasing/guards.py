@@ -10,7 +10,7 @@ from harken.biasing.candidates import Candidate, Heard
 from harken.biasing.settings import BiasingSettings, BoundarySettings, EvidenceSettings
 from harken.detection import Detection
 
-ACCEPTED = "accepted"
+ACCEPTED = "time, sound and decoder agree on it"
 ALREADY_RIGHT = "it is right already"
 UNWRITABLE = "it holds control characters or a special token"
 IMPROBABLE = "its detection is improbable"

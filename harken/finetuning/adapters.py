@@ -14,7 +14,7 @@ from peft import AdaLoraConfig, LoraConfig, get_peft_model
 from peft.tuners.adalora import AdaLoraLayer
 from peft.tuners.lora import LoraLayer
 
-from harken.errors import HarkenError
+from harken.errors import HarkenError, first_line
 from harken.finetune_settings import AdaLoraSettings, LoraSettings
 
 State = dict[str, Any]
@@ -52,8 +52,8 @@ def adapt(model: Any, lora: LoraSettings, name: str, seed: int, total_steps: int
     try:
         network = _wrapped(model, config)
     except ValueError as failure:
-        reason = str(failure).splitlines()[0]
-        raise HarkenError("finetune.lora.targets", lora.targets, f"The model does not have them ({reason}).") from None
+        remedy = f"The model does not have them ({first_line(failure)})."
+        raise HarkenError("finetune.lora.targets", lora.targets, remedy) from None
     network.peft_config[_NAME].base_model_name_or_path = name
     return network
 

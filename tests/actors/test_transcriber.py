@@ -85,3 +85,12 @@ def test_bad_settings_are_found_when_the_actor_is_built(folder, tmp_path):
         Transcriber(folder, language="xx")
     with pytest.raises(HarkenError, match="model folder"):
         Transcriber(str(tmp_path))
+
+
+def test_a_model_that_breaks_without_a_word_fails_the_row_alone(transcriber, monkeypatch):
+    def breaks(waves: list[np.ndarray], *_: object) -> list:
+        raise RuntimeError
+
+    monkeypatch.setattr(transcriber.whisper, "transcribe", breaks)
+    heard = transcriber([speech("a"), speech("bb")])
+    assert [row["error"] for row in heard] == ["decoding: RuntimeError"] * 2

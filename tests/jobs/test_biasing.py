@@ -4,7 +4,9 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 
 from harken.config import load_config
 from harken.digests import model_digest
@@ -92,6 +94,21 @@ def test_a_recipes_voices_are_part_of_the_glossary_and_its_workers_are_not(tmp_p
     )
     assert plain != voice
     assert plain == workers
+
+
+def test_a_recording_that_is_replaced_makes_another_glossary(tmp_path: Path) -> None:
+    terms, recording = tmp_path / "terms.jsonl", tmp_path / "birkin.wav"
+    terms.write_text('{"term": "birkin", "audio": ["birkin.wav"]}\n{"term": "香奈儿"}\n', encoding="utf-8")
+    soundfile.write(recording, np.zeros(8_000, np.float32), 16_000)
+    settings = settings_with(tmp_path, f"biasing.terms={terms}")
+    before = biased_stages(settings)
+    assert biased_stages(settings) == before
+    soundfile.write(recording, np.zeros(9_000, np.float32), 16_000)
+    after = biased_stages(settings)
+    assert {name for name in before if before[name] != after[name]} == GLOSSARY
+    recording.unlink()
+    with pytest.raises(HarkenError, match=r"birkin\.wav"):
+        biased_stages(settings)
 
 
 @pytest.mark.parametrize(

@@ -185,7 +185,8 @@ def test_a_transcript_tells_what_became_of_each_term(client, glossary):
 
 def test_keywords_of_a_request_are_heard_without_a_glossary_and_beside_one(client, glossary):
     alone = detections(ask(client, "keywords", **{"keywords[]": ["铂金包"]}))
-    assert [term for term, *_ in alone] == ["铂金包"]
+    # The untrained search may hear it at several places.
+    assert {term for term, *_ in alone} == {"铂金包"}
     both = ask(client, "keywords", glossary_id=glossary, **{"keywords[]": ["商店"]}).raise_for_status().json()
     assert both["shards"] == {"answered": 2, "total": 2}
     assert both["keywords"]

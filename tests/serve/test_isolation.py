@@ -97,7 +97,7 @@ def test_ids_of_another_tenant_are_unknown_everywhere(
             error = answer.json()["error"]
             # In the words of what does not exist: of the first id that is not mine.
             wrong = next(name for name, whose in zip(names, owned, strict=True) if whose != "mine")
-            assert error["message"] == f"There is no {wrong.removesuffix('_id')} {ids[wrong]!r}."
+            assert error["message"] == f"There is no {wrong.removesuffix('_id')} {ids[wrong]!r}: list those there are."
             tried += 1
     assert tried > 50
     assert theirs.everything() == before

@@ -60,3 +60,8 @@ def test_every_wrong_line_is_told_with_its_number() -> None:
     assert problems[0] == {"term": "a"}
     assert [problem.line for problem in problems[1:]] == [2, 4, 5]
     assert "colour" in problems[2].message
+    (headless,) = read("name,category\n铂金包,TYPE\n".encode(), "csv")
+    assert "'term'" in headless.message
+    assert "name,category" in headless.message
+    (short,) = read(b'{"term": ""}\n', "jsonl")
+    assert "'' is not accepted" in short.message

@@ -1,0 +1,48 @@
+"""The requests under way in one process of the service, and how they come to an end when it does."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from serve.errors import unavailable
+
+
+class Traffic:
+    """Counts requests until `end`; one event loop uses it."""
+
+    def __init__(self) -> None:
+        self._under_way = 0
+        self._ending = False
+        self._idle = asyncio.Event()
+
+    def check_open(self) -> None:
+        """Refuse a request once the service is ending.
+
+        Raises:
+            ServiceError: 503 with Retry-After.
+        """
+        if self._ending:
+            raise unavailable("The service is ending: send the request to another one, or again in a while.")
+
+    @contextmanager
+    def counted(self) -> Iterator[None]:
+        """A request is under way until its answer is complete; those that were refused are not counted."""
+        self._under_way += 1
+        self._idle.clear()
+        try:
+            yield
+        finally:
+            self._under_way -= 1
+            if not self._under_way:
+                self._idle.set()
+
+    async def end(self, seconds: float) -> int:
+        """Refuse what comes from now on and wait for what is under way; returns how many have not ended in time."""
+        self._ending = True
+        if self._under_way:
+            try:
+                async with asyncio.timeout(seconds):
+                    await self._idle.wait()
+            except TimeoutError:
+                return self._under_way
+        return 0

@@ -1,0 +1,125 @@
+"""What is under way when the service ends or its replicas are replaced: it is finished, and nothing new begins."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from serve.__main__ import start
+from serve.graph_settings import GraphSettings
+from tests.serve.service import ROOT, NanoBackend, Server, running, speech_file
+from tests.tiny_service import CONFIG, PATIENCE, service_overrides, service_settings
+
+SAID = "我们今天去商店买铂金包"
+
+
+def ask(client: httpx2.Client, content: bytes) -> httpx2.Response:
+    return client.post("/v1/audio/transcriptions", data={"model": "whisper-1"}, files={"file": content})
+
+
+@contextmanager
+def under_way(client: httpx2.Client, content: bytes) -> Iterator[Future[httpx2.Response]]:
+    """The answer of a request that has begun to be worked on."""
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(ask, client, content)
+        # Its audio is decoded by then.
+        while "harken_decoding_seconds_count 1.0" not in client.get("/metrics").text:
+            assert not answer.done(), answer.result().text
+            time.sleep(0.01)
+        yield answer
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    backend = NanoBackend()
+    backend.hold = 2.0
+    with running(tmp_path, backend) as server:
+        yield server
+
+
+@pytest.mark.parametrize(("seconds", "left"), [(60.0, 0), (0.1, 1)])
+def test_a_service_that_ends_finishes_what_it_has_begun_and_refuses_the_rest(server, spoken, seconds, left):
+    with server.client() as client, under_way(client, spoken) as begun:
+        loop = server.service.publisher.loop
+        ended = asyncio.run_coroutine_threadsafe(server.service.traffic.end(seconds), loop)
+        while (refused := ask(client, spoken)).status_code == 200:
+            pass
+        assert (refused.status_code, refused.json()["error"]["code"]) == (503, "unavailable")
+        assert "ending" in refused.json()["error"]["message"]
+        assert int(refused.headers["retry-after"]) >= 1
+        assert ended.result() == left
+        assert begun.done() == (not left)
+        assert begun.result().raise_for_status().json()["text"]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_lets_requests_finish(tmp_path: Path, number: signal.Signals) -> None:
+    overrides = service_overrides(tmp_path)
+    command = [sys.executable, "-m", "serve", "--config", str(CONFIG)]
+    command += [part for override in overrides for part in ("--set", override)]
+    process = subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+    )
+    try:
+        assert process.stdout is not None
+        first = process.stdout.readline()
+        assert "listens on" in first, first + process.stdout.read()
+        long = speech_file("，".join([SAID] * 20))
+        with httpx2.Client(base_url=first.split()[3], timeout=PATIENCE) as client:
+            with under_way(client, long) as begun:
+                # A terminal sends its interrupt to all processes of the group.
+                os.killpg(process.pid, number) if number == signal.SIGINT else process.send_signal(number)
+                refused: set[int] = set()
+                while not begun.done():
+                    refused.add(client.get("/healthz").status_code)
+                answer = begun.result().raise_for_status().json()
+            assert answer["usage"]["seconds"] > 30
+            assert 503 in refused <= {200, 503}
+        told, _ = process.communicate(timeout=PATIENCE)
+        assert process.returncode == 0, told
+        assert told.splitlines()[-1].startswith("ending: requests in progress"), told
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Iterator[GraphSettings]:
+    import ray
+    from ray import serve
+
+    yield service_settings(tmp_path, "transcriber.replicas.least=2", "transcriber.replicas.most=2")
+    serve.shutdown()
+    ray.shutdown()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("change", [{"max_new_tokens": 190}, {"replicas": {"least": 1, "most": 1}}])
+def test_transcribers_that_are_replaced_or_taken_away_cost_no_request_its_answer(settings, change):
+    long, short = speech_file("，".join([SAID] * 20)), speech_file(SAID)
+    replicas = settings.transcriber.replicas.model_copy(update=change.get("replicas", {}))
+    changed = settings.transcriber.model_copy(update={**change, "replicas": replicas})
+    with httpx2.Client(base_url=start(settings), timeout=PATIENCE) as client, ThreadPoolExecutor(6) as pool:
+        begun = [pool.submit(ask, client, long) for _ in range(4)]
+        time.sleep(1.0)
+        updated = pool.submit(start, settings.model_copy(update={"transcriber": changed}))
+        statuses = []
+        while not updated.done():
+            statuses.append(ask(client, short).status_code)
+        updated.result()
+        assert statuses
+        assert set(statuses) == {200}
+        assert {answer.result().status_code for answer in begun} == {200}
+        assert len({answer.result().json()["text"] for answer in begun}) == 1
