@@ -59,7 +59,7 @@ def save_models(folder: Path, seed: int = 0) -> Path:
 
 
 def glossary_run(folder: Path, terms: Path, *more: str) -> GlossarySettings:
-    """configs/glossary.yaml with models of `save_models` in ``folder / "models"``, in this process."""
+    """configs/glossary.yaml in this process, with the models of `save_models` in ``folder / "models"``, two voices a term."""
     models = folder / "models"
     if not models.exists():
         save_models(models)
@@ -69,6 +69,8 @@ def glossary_run(folder: Path, terms: Path, *more: str) -> GlossarySettings:
         f"spotter={models}",
         f"terms.path={terms}",
         f"terms.pronunciations={ROOT / 'examples/luxury/pronunciations.csv'}",
+        "engines.mandarin.recordings=2",
+        "engines.english.recordings=2",
         "resources={reader_workers: 0, speech_workers: 0, encoder_workers: 0, rows_per_shard: 4}",
         *more,
     ]
