@@ -59,7 +59,7 @@ def save_models(folder: Path, seed: int = 0) -> Path:
 
 
 def glossary_run(folder: Path, terms: Path, *more: str) -> GlossarySettings:
-    """configs/glossary.yaml in this process, with the models of `save_models` in ``folder / "models"``, two voices a term."""
+    """configs/glossary.yaml with two voices a term and models of `save_models` in ``folder / "models"``; no workers."""
     models = folder / "models"
     if not models.exists():
         save_models(models)
