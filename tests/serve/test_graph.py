@@ -41,7 +41,8 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> GraphSettings:
     folder = tmp_path_factory.mktemp("graph")
     adapter = save_adapter(folder / "adapter")
     adapted = f"models.adapted={{folder: {NANO}, adapter: {adapter}, language: zh}}"
-    return service_settings(folder, "glossary.shards=2", adapted)
+    # These tests ask without a pause.
+    return service_settings(folder, "glossary.shards=2", "service.quotas.requests_per_minute=100000", adapted)
 
 
 def save_adapter(folder: Path) -> Path:
