@@ -72,8 +72,13 @@ def products_of(windows: NDArray[np.int8], codes: Tensor) -> NDArray[np.int32]:
 
 @cache
 def integer_products() -> bool:
-    """Whether this processor multiplies int8 faster than float32."""
-    return torch.backends.mkldnn.is_available() and torch.backends.cpu.get_cpu_capability() == "AVX512"
+    """Whether this processor multiplies int8 faster than float32, and exactly."""
+    if not torch.backends.mkldnn.is_available() or torch.backends.cpu.get_cpu_capability() != "AVX512":
+        return False
+    # Without VNNI's instructions the sums of two products may be cut off at 16 bits: the largest ones would tell.
+    largest = torch.full((_ROWS, MOST_VALUES), 127, dtype=torch.int8)
+    found = torch._int_mm(largest, torch.cat([largest, -largest]).T)
+    return bool((found.abs() == MOST_VALUES * UNIT).all())
 
 
 @dataclass(frozen=True)
