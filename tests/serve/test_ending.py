@@ -51,8 +51,10 @@ def test_a_service_that_ends_finishes_what_it_has_begun_and_refuses_the_rest(ser
     with server.client() as client, under_way(client, spoken) as begun:
         loop = server.service.publisher.loop
         ended = asyncio.run_coroutine_threadsafe(server.service.traffic.end(seconds), loop)
-        while (refused := ask(client, spoken)).status_code == 200:
-            pass
+        # Nothing more is to be under way than the request above.
+        while not server.service.traffic._ending:
+            time.sleep(0.01)
+        refused = ask(client, spoken)
         assert (refused.status_code, refused.json()["error"]["code"]) == (503, "unavailable")
         assert "ending" in refused.json()["error"]["message"]
         assert int(refused.headers["retry-after"]) >= 1
