@@ -59,7 +59,8 @@ def test_a_service_that_ends_finishes_what_it_has_begun_and_refuses_the_rest(ser
         assert "ending" in refused.json()["error"]["message"]
         assert int(refused.headers["retry-after"]) >= 1
         assert ended.result() == left
-        assert begun.done() == (not left)
+        # Of one that has been answered the client may still be reading.
+        assert not (left and begun.done())
         assert begun.result().raise_for_status().json()["text"]
 
 
