@@ -48,10 +48,8 @@ def span_codes(vectors: NDArray[np.floating]) -> NDArray[np.int8]:
 
 def nearest_lists(codes: NDArray[np.int8], centroids: NDArray[np.int8]) -> NDArray[np.int32]:
     """The list of each vector: its nearest centroid, the first of equals."""
-    columns = centroids.astype(np.float32).T
-    parts = [
-        (codes[at : at + _BLOCK].astype(np.float32) @ columns).argmax(axis=1) for at in range(0, len(codes), _BLOCK)
-    ]
+    against = unwritable(centroids)
+    parts = [products_of(codes[at : at + _BLOCK], against).argmax(axis=1) for at in range(0, len(codes), _BLOCK)]
     return np.concatenate(parts).astype(np.int32) if parts else np.zeros(0, np.int32)
 
 
@@ -63,7 +61,7 @@ def products_of(windows: NDArray[np.int8], codes: Tensor) -> NDArray[np.int32]:
     """
     rows = len(windows)
     if not integer_products():
-        return (torch.from_numpy(windows).float() @ codes.float().T).int().numpy()
+        return (unwritable(windows).float() @ codes.float().T).int().numpy()
     padded = np.zeros((-(-rows // _ROWS) * _ROWS, windows.shape[1]), np.int8)
     padded[:rows] = windows
     found: NDArray[np.int32] = torch._int_mm(torch.from_numpy(padded), codes.T)[:rows].numpy()
