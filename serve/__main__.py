@@ -32,10 +32,14 @@ from harken.model_folder import locate_model
 from serve.console import LogFollower
 from serve.graph import APPLICATION, build
 from serve.graph_settings import GraphSettings
+from serve.http_server import bound
 from serve.logs import ray_logging
 
 # Logical ones, by which Ray counts replicas and not cores: on a small machine all of them share what there is.
 _CPUS_BESIDE_REPLICAS = 4
+# As RAY_SERVE_THROUGHPUT_OPTIMIZED has them: calls go through no further threads in a replica. None of ours blocks its
+# event loop.
+_SINGLE_LOOPS = ("RAY_SERVE_RUN_USER_CODE_IN_SEPARATE_THREAD", "RAY_SERVE_RUN_ROUTER_IN_SEPARATE_LOOP")
 _BAD_INPUT = 2
 _PERCENT_BETWEEN_LINES = 10
 _SECONDS_TO_PASS_ON = 1.0
@@ -51,11 +55,16 @@ def start(settings: GraphSettings) -> str:
     """
     _check_models(settings)
     listen = settings.service.listen
+    running = ray.is_initialized() and APPLICATION in serve.status().applications
+    if listen.by == "ingress" and not running:
+        # Told before Ray is started.
+        bound(listen).close()
     if not ray.is_initialized():
         _connect(settings)
     quiet = ray_logging(settings.logs)
     logging.getLogger("ray.serve").setLevel(str(quiet["log_level"]))
     serve.start(
+        proxy_location="EveryNode" if listen.by == "proxies" else "Disabled",
         http_options={
             "host": listen.host,
             "port": listen.port,
@@ -64,11 +73,13 @@ def start(settings: GraphSettings) -> str:
         },
         logging_config=quiet,
     )
+    prefix = "/" if listen.by == "proxies" else None
     try:
-        serve.run(build(settings), name=APPLICATION, route_prefix="/", logging_config=quiet)
+        ingress = serve.run(build(settings), name=APPLICATION, route_prefix=prefix, logging_config=quiet)
     except RuntimeError as failure:
         raise HarkenError("service", first_line(failure), _why_not()) from failure
-    return f"http://{listen.host}:{listen.port}"
+    port = ingress.port.remote().result() if listen.by == "ingress" else listen.port
+    return f"http://{listen.host}:{port}"
 
 
 def make_glossary(address: str, name: str, terms: Path, patience: float) -> str:
@@ -147,7 +158,7 @@ def _drain(seconds: float) -> None:
     left = sum(one for one in told if isinstance(one, int))
     if left:
         print(f"ending: {left} requests took longer than ingress.drain_seconds ({seconds:g} s): cut off", flush=True)
-    # What the last ones were answered may still be on its way through Serve's proxy.
+    # What the last ones were answered may still be on its way.
     time.sleep(_SECONDS_TO_PASS_ON)
 
 
@@ -195,6 +206,8 @@ def _connect(settings: GraphSettings) -> None:
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
         # It warns of every token, those that are meant too.
         logging.getLogger("ray._private.authentication.authentication_token_setup").setLevel(logging.ERROR)
+    for name in _SINGLE_LOOPS:
+        os.environ.setdefault(name, "0")
     replicas = (settings.ingress, settings.transcriber.replicas)
     needed = sum(one.most * one.cpus for one in replicas) + settings.builds.cpus
     needed += settings.glossary.shards * settings.glossary.replicas.most * settings.glossary.replicas.cpus

@@ -18,13 +18,18 @@ _DESCRIPTION = """Transcription that knows your vocabulary. The audio endpoints 
 they are; glossaries of up to a million terms are resources of their own and are named by `glossary_id`."""
 
 
-def create_app(settings: ServiceSettings, backend: Backend, builder: Builder) -> FastAPI:
+def create_app(
+    settings: ServiceSettings, backend: Backend, builder: Builder, most_requests: int | None = None
+) -> FastAPI:
     """The service over a backend that transcribes and a builder that makes glossary versions.
+
+    Args:
+        most_requests: under way at a time, where nobody before it sees to that.
 
     Raises:
         HarkenError: the data folder or the database cannot be used, or the address is public and there is no key.
     """
-    service = make_service(settings, backend, builder)
+    service = make_service(settings, backend, builder, most_requests)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:

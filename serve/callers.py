@@ -2,12 +2,13 @@
 
 import ipaddress
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Annotated
 from urllib.parse import urlsplit
 
 from fastapi import Depends, Request
+from fastapi.concurrency import run_in_threadpool
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from harken.errors import HarkenError
@@ -42,7 +43,7 @@ class Gate:
         self._local_only = settings.access.anonymous == "local"
         self._anonymous = settings.access.anonymous == "always" or (self._local_only and is_loopback(self._host))
 
-    def admit(self, request: Request, token: str | None, scope: str) -> Caller:
+    async def admit(self, request: Request, token: str | None, scope: str) -> Caller:
         """The caller of a request, once its quota is charged.
 
         Raises:
@@ -53,7 +54,7 @@ class Gate:
             self._check_origin(request)
             caller = Caller(ANONYMOUS, frozenset(SCOPES))
         else:
-            found = self._keys.find(token) if token else None
+            found = await run_in_threadpool(self._keys.find, token) if token else None
             if found is None:
                 cause = "is not valid" if token else "is missing"
                 message = f"The API key {cause}: send it as 'Authorization: Bearer {PREFIX}...'."
@@ -62,13 +63,9 @@ class Gate:
         request.state.tenant = caller.tenant.id
         if not caller.scopes & {scope, "admin"}:
             raise ServiceError(403, "missing_scope", f"This key lacks the scope {scope!r}.")
-        state = request.scope["state"]
         # The gateway calls it when the answer is complete.
-        state["leave"] = self._quotas.enter(caller.tenant)
-        # A request that was cancelled meanwhile has left the gateway, and this thread behind.
-        if "ended" in state and (leave := state.pop("leave", None)):
-            leave()
-        self._quotas.charge(caller.tenant, "requests", 1)
+        request.scope["state"]["leave"] = self._quotas.enter(caller.tenant)
+        await self._quotas.charge(caller.tenant, "requests", 1)
         return caller
 
     def _check_origin(self, request: Request) -> None:
@@ -108,13 +105,13 @@ def check_exposure(settings: ServiceSettings, keys: KeyStore) -> None:
         raise HarkenError("listen.host", host, remedy)
 
 
-def requires(scope: str) -> Callable[..., Caller]:
+def requires(scope: str) -> Callable[..., Awaitable[Caller]]:
     """A dependency that is the caller of a route and refuses those whose key lacks the scope."""
 
-    def caller(
+    async def caller(
         request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(BEARER)]
     ) -> Caller:
         gate: Gate = request.app.state.service.gate
-        return gate.admit(request, credentials.credentials if credentials else None, scope)
+        return await gate.admit(request, credentials.credentials if credentials else None, scope)
 
     return caller

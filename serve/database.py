@@ -181,10 +181,14 @@ class Database:
         if connection.dialect.name == "postgresql":
             connection.execute(select(func.pg_advisory_xact_lock(_TURNS)))
 
+    def insert(self, table: Table) -> Any:
+        """An insert that can tell what is done where a row stands already."""
+        insert = postgresql.insert if self.engine.dialect.name == "postgresql" else sqlite.insert
+        return insert(table)
+
     def upsert(self, connection: Connection, table: Table, rows: Sequence[Row], conflict: Sequence[str]) -> None:
         """Insert rows; where the columns `conflict` stand already, replace all other columns but the id."""
-        insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-        statement: Any = insert(table)
+        statement = self.insert(table)
         replaced = {name: statement.excluded[name] for name in rows[0] if name not in (*conflict, "id")}
         connection.execute(statement.on_conflict_do_update(index_elements=list(conflict), set_=replaced), list(rows))
 

@@ -62,7 +62,6 @@ class Gateway:
                 raise
             await answer(unforeseen(request.identifier, failure))(scope, receive, request.sending(send))
         finally:
-            scope["state"]["ended"] = True
             if leave := scope["state"].pop("leave", None):
                 leave()
             self._metrics.in_flight.dec()

@@ -6,18 +6,22 @@
 
 from typing import Any
 
+import ray
 from ray import serve
 from ray.serve import Application
 
 from harken.config import check
+from harken.errors import HarkenError
 from serve.graph_settings import GraphSettings
-from serve.ingress import Ingress
+from serve.ingress import Ingress, ListeningIngress
 from serve.replicas.shard import Shard
 from serve.replicas.transcriber import Transcriber
 
 APPLICATION = "harken"
 # Its types are those of its use as a decorator.
 _deployment: Any = serve.deployment
+# Of a resource that every node has one of.
+_SHARE_OF_NODE = 0.001
 
 
 def build(settings: GraphSettings) -> Application:
@@ -30,8 +34,13 @@ def build(settings: GraphSettings) -> Application:
         for number in range(search.shards)
     ]
     hearing = _deployment(Transcriber).options(**transcriber.replicas.options()).bind(settings, shards)
-    ingress: Any = Ingress
-    bound: Application = ingress.options(**settings.ingress.options()).bind(settings, hearing, shards)
+    listens = settings.service.listen.by == "ingress"
+    ingress: Any = ListeningIngress if listens else Ingress
+    options = settings.ingress.options()
+    if listens:
+        # Where its address is.
+        options["ray_actor_options"]["resources"] = {f"node:{ray.util.get_node_ip_address()}": _SHARE_OF_NODE}
+    bound: Application = ingress.options(**options).bind(settings, hearing, shards)
     return bound
 
 
@@ -39,6 +48,10 @@ def application(arguments: dict[str, Any]) -> Application:
     """The application of the ``args`` in serve/config.yaml, which have the keys of `GraphSettings`.
 
     Raises:
-        HarkenError: an unknown key, or a value that is not accepted.
+        HarkenError: an unknown key, a value that is not accepted, or an ingress that is to listen itself.
     """
-    return build(check(arguments, GraphSettings, source="serve/config.yaml"))
+    settings = check(arguments, GraphSettings, source="serve/config.yaml")
+    if settings.service.listen.by == "ingress":
+        remedy = "Set it to proxies: only `python -m serve` knows at which machine's address an ingress is to listen."
+        raise HarkenError("service.listen.by", "ingress", remedy)
+    return build(settings)

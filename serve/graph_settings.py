@@ -23,7 +23,11 @@ class ReplicaSettings(Section):
     most: PositiveInt = Field(1, description="replicas when there is much; as `least`: no autoscaling")
     ongoing_target: PositiveFloat = Field(4.0, description="requests in each replica that autoscaling aims at")
     ongoing: PositiveInt = Field(16, description="requests in each replica at a time")
-    queued: PositiveInt = Field(64, description="requests that may wait at each caller; the next one is refused")
+    queued: PositiveInt = Field(
+        64,
+        description="requests that may wait at each caller; the next one is refused. None waits for an ingress that "
+        "listens itself",
+    )
     cpus: NonNegativeFloat = Field(1.0, description="CPUs Ray reserves for each replica")
     gpus: NonNegativeFloat = Field(0.0, description="share of a GPU Ray reserves for each replica, such as 0.25")
     surge: Fraction = Field(
@@ -141,6 +145,15 @@ class GraphSettings(Section):
     glossary: GlossarySearchSettings
     builds: GlossaryBuildSettings
     logs: LogSettings = LogSettings()
+
+    @model_validator(mode="after")
+    def _one_ingress_listens(self) -> "GraphSettings":
+        if self.service.listen.by == "ingress" and self.ingress.most > 1:
+            raise ValueError(
+                f"ingress.most is {self.ingress.most}, and one process listens where service.listen.by is 'ingress': "
+                "set it to 'proxies' for more"
+            )
+        return self
 
     @property
     def default_model(self) -> str:

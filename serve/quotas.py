@@ -1,13 +1,18 @@
 """What a tenant may still ask for: token buckets in the database, so that all processes of the service share them, and
-in each process how many of its requests are under way."""
+in each process how many of its requests are under way.
+
+A process takes a second's worth of a bucket at a time and spends it without the database, which would otherwise stand
+before every request. Nothing is given twice; what a process has taken and not spent is missing elsewhere.
+"""
 
 import threading
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
-from sqlalchemy import select
+from fastapi.concurrency import run_in_threadpool
+from sqlalchemy import Double, bindparam, case, select
 
 from serve.database import Database, buckets
 from serve.errors import ServiceError
@@ -15,6 +20,10 @@ from serve.keys import Tenant
 from serve.settings import QuotaSettings
 
 _RETRY_AFTER = 1.0
+# A bucket that lacks a billionth after an exact wait is full enough.
+_NEARLY = 1e-6
+# Of a full bucket, which lasts a minute: each is a second's worth.
+_PORTIONS = 60
 
 Kind = Literal["requests", "audio_seconds"]
 
@@ -26,6 +35,9 @@ class Quotas:
         self._database = database
         self._settings = settings
         self._clock = clock
+        # Made once: it is what every request asks twice.
+        self._take, self._look = _statements(database.insert(buckets))
+        self._taken: defaultdict[tuple[str, Kind], float] = defaultdict(float)
         self._under_way: Counter[str] = Counter()
         self._lock = threading.Lock()
 
@@ -50,27 +62,33 @@ class Quotas:
 
         return leave
 
-    def charge(self, tenant: Tenant, kind: Kind, cost: float) -> None:
+    async def charge(self, tenant: Tenant, kind: Kind, cost: float) -> None:
         """Take from a tenant's bucket. What costs more than a full one is let through a full one, into debt.
 
         Raises:
             ServiceError: 429 with the seconds until the bucket holds enough.
         """
+        if not self._spend(tenant, kind, cost):
+            await run_in_threadpool(self._charge, tenant, kind, cost)
+
+    def _spend(self, tenant: Tenant, kind: Kind, cost: float) -> bool:
+        """Pay with what this process has taken, if that is enough."""
+        with self._lock:
+            if self._taken[tenant.id, kind] < cost:
+                return False
+            self._taken[tenant.id, kind] -= cost
+            return True
+
+    def _charge(self, tenant: Tenant, kind: Kind, cost: float) -> None:
         capacity = float(self._capacity(tenant, kind))
-        now = self._clock()
-        with self._database.write() as connection:
-            row = connection.execute(
-                select(buckets.c.level, buckets.c.filled)
-                .where(buckets.c.tenant_id == tenant.id, buckets.c.kind == kind)
-                .with_for_update()
-            ).first()
-            level = capacity if row is None else min(capacity, row.level + (now - row.filled) * capacity / 60)
-            missing = min(cost, capacity) - level
-            # A bucket that lacks a billionth after an exact wait is full enough.
-            if missing <= 1e-6:
-                filled = {"tenant_id": tenant.id, "kind": kind, "level": level - cost, "filled": now}
-                self._database.upsert(connection, buckets, [filled], ("tenant_id", "kind"))
-                return
+        portion = capacity / _PORTIONS
+        if cost < portion and self._missing(tenant, kind, portion, capacity) is None:
+            with self._lock:
+                self._taken[tenant.id, kind] += portion - cost
+            return
+        missing = self._missing(tenant, kind, cost, capacity)
+        if missing is None:
+            return
         unit = kind.replace("_", " ")
         raise ServiceError(
             429,
@@ -79,7 +97,34 @@ class Quotas:
             retry_after=missing * 60 / capacity,
         )
 
+    def _missing(self, tenant: Tenant, kind: Kind, cost: float, capacity: float) -> float | None:
+        """Take from the bucket in the database; returns what it lacks for that, None: it was there and is taken."""
+        now = self._clock()
+        enough = min(cost, capacity)
+        bucket = {"tenant_id": tenant.id, "kind": kind}
+        with self._database.write() as connection:
+            taken = {"capacity": capacity, "cost": cost, "enough": enough - _NEARLY, "now": now}
+            if connection.execute(self._take, bucket | taken).first() is not None:
+                return None
+            level: float = connection.execute(self._look, bucket | {"capacity": capacity, "now": now}).scalar_one()
+        return enough - level
+
     def _capacity(self, tenant: Tenant, kind: Kind) -> int:
         if kind == "requests":
             return tenant.requests_per_minute or self._settings.requests_per_minute
         return tenant.audio_seconds_per_minute or self._settings.audio_seconds_per_minute
+
+
+def _statements(insert: Any) -> tuple[Any, Any]:
+    """Take from a bucket what it has, which gives a row, or none where it has not enough; and tell what it has."""
+    capacity, cost, enough, now = (bindparam(name, type_=Double) for name in ("capacity", "cost", "enough", "now"))
+    filled = buckets.c.level + (now - buckets.c.filled) * capacity / 60
+    level = case((filled < capacity, filled), else_=capacity)
+    first = insert.values(tenant_id=bindparam("tenant_id"), kind=bindparam("kind"), level=capacity - cost, filled=now)
+    take = first.on_conflict_do_update(
+        index_elements=[buckets.c.tenant_id, buckets.c.kind],
+        set_={"level": level - cost, "filled": now},
+        where=level >= enough,
+    ).returning(buckets.c.level)
+    own = buckets.c.tenant_id == bindparam("tenant_id"), buckets.c.kind == bindparam("kind")
+    return take, select(level).where(*own)

@@ -67,8 +67,10 @@ class Service:
         self.database.close()
 
 
-def make_service(settings: ServiceSettings, backend: Backend, builder: Builder) -> Service:
-    """The parts, around one database.
+def make_service(
+    settings: ServiceSettings, backend: Backend, builder: Builder, most_requests: int | None = None
+) -> Service:
+    """The parts, around one database; `most_requests` as `Traffic` has it.
 
     Raises:
         HarkenError: the data folder or the database cannot be used, or the address is public and there is no key.
@@ -98,7 +100,7 @@ def make_service(settings: ServiceSettings, backend: Backend, builder: Builder) 
         worker=BuildWorker(queue, builder, publisher, metrics.builds, settings.builds),
         publisher=publisher,
         metrics=metrics,
-        traffic=Traffic(),
+        traffic=Traffic(most_requests),
     )
 
 

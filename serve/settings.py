@@ -15,7 +15,12 @@ class ListenSettings(Section):
     """The address of the service."""
 
     host: str = Field("127.0.0.1", description="0.0.0.0 listens on every interface, which needs keys")
-    port: int = Field(8000, ge=0, le=65535, description="0 takes a free one")
+    port: int = Field(8000, ge=0, le=65535, description="0 takes a free one, where the ingress listens")
+    by: Literal["proxies", "ingress"] = Field(
+        "proxies",
+        description="who takes connections: 'proxies', Ray Serve's, on every node; 'ingress', which answers sooner, in "
+        "one process where `python -m serve` is started",
+    )
     keep_alive_seconds: PositiveInt = Field(90, description="a connection without a request is closed after so long")
 
 

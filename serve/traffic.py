@@ -4,25 +4,34 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from serve.errors import unavailable
+from serve.errors import overloaded, unavailable
+
+_RETRY_AFTER = 1.0
 
 
 class Traffic:
-    """Counts requests until `end`; one event loop uses it."""
+    """Counts requests until `end`; one event loop uses it.
 
-    def __init__(self) -> None:
+    Args:
+        most: under way at a time; None: whoever sends them sees to that.
+    """
+
+    def __init__(self, most: int | None = None) -> None:
+        self._most = most
         self._under_way = 0
         self._ending = False
         self._idle = asyncio.Event()
 
     def check_open(self) -> None:
-        """Refuse a request once the service is ending.
+        """Refuse a request once the service is ending, and while as many are under way as may be.
 
         Raises:
             ServiceError: 503 with Retry-After.
         """
         if self._ending:
             raise unavailable("The service is ending: send the request to another one, or again in a while.")
+        if self._most is not None and self._under_way >= self._most:
+            raise overloaded("As many requests are under way as this service takes.", _RETRY_AFTER)
 
     @contextmanager
     def counted(self) -> Iterator[None]:

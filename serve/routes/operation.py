@@ -59,15 +59,16 @@ async def readyz(service: ServicePart) -> Health:
 
 
 @router.get("/metrics", tags=["operation"], include_in_schema=False)
-def metrics(
+async def metrics(
     request: Request,
     service: ServicePart,
     credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(BEARER)],
 ) -> Response:
     """For Prometheus."""
     if service.settings.access.metrics == "admin":
-        service.gate.admit(request, credentials.credentials if credentials else None, "admin")
-    return Response(generate_latest(service.metrics.registry), media_type=CONTENT_TYPE_LATEST)
+        await service.gate.admit(request, credentials.credentials if credentials else None, "admin")
+    told = await run_in_threadpool(generate_latest, service.metrics.registry)
+    return Response(told, media_type=CONTENT_TYPE_LATEST)
 
 
 def _ask_database(service: Service) -> None:

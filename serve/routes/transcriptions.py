@@ -195,7 +195,7 @@ async def decode_upload(request: Request, service: Service, caller: Caller, cont
     seconds = len(wave) / SAMPLE_RATE
     request.state.audio_seconds = seconds
     service.metrics.audio.inc(seconds)
-    await run_in_threadpool(service.quotas.charge, caller.tenant, "audio_seconds", seconds)
+    await service.quotas.charge(caller.tenant, "audio_seconds", seconds)
     return wave
 
 

@@ -157,10 +157,17 @@ database_of: Callable[[Path], str] = default_url
 
 
 @contextmanager
-def running(data: Path, backend: NanoBackend, builder: FileBuilder | None = None, **settings: Any) -> Iterator[Server]:
+def running(
+    data: Path,
+    backend: NanoBackend,
+    builder: FileBuilder | None = None,
+    most_requests: int | None = None,
+    **settings: Any,
+) -> Iterator[Server]:
     """A service with its data in a folder; `settings` are sections."""
     tree = {"data": str(data), "database": database_of(data), **settings}
-    server = Server(create_app(check(tree, ServiceSettings, "test"), backend, builder or FileBuilder()))
+    checked = check(tree, ServiceSettings, "test")
+    server = Server(create_app(checked, backend, builder or FileBuilder(), most_requests))
     server.start()
     try:
         yield server

@@ -1,3 +1,4 @@
+import asyncio
 import re
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 import httpx2
 import pytest
 from fastapi import Request
+from sqlalchemy import event
 
 from harken.config import check
 from harken.errors import HarkenError
@@ -188,17 +190,16 @@ def test_pages_of_others_cannot_use_an_open_local_service(open_service: Server) 
     assert (foreign.status_code, rebound.status_code, wrong_key.status_code) == (403, 403, 401)
 
 
-def test_a_request_that_has_ended_by_the_time_it_is_admitted_is_not_under_way(store: KeyStore, tmp_path: Path) -> None:
+def test_a_tenant_has_as_many_requests_under_way_as_have_not_left(store: KeyStore, tmp_path: Path) -> None:
     quotas = Quotas(Database(service.database_of(tmp_path)), QuotaSettings(requests_at_once=1))
     gate = Gate(store, quotas, ServiceSettings(access=AccessSettings(anonymous="never")))
     key = store.create("acme", "ci", ["transcribe"])
 
-    def admit(**state: object) -> Request:
-        request = Request({"type": "http", "headers": [], "state": dict(state)})
-        gate.admit(request, key, "transcribe")
+    def admit() -> Request:
+        request = Request({"type": "http", "headers": [], "state": {}})
+        asyncio.run(gate.admit(request, key, "transcribe"))
         return request
 
-    admit(ended=True)
     under_way = admit()
     with pytest.raises(ServiceError, match="under way"):
         admit()
@@ -216,7 +217,7 @@ def test_buckets_refill_and_large_costs_go_into_debt(tmp_path: Path) -> None:
     def wait(kind: str, cost: float, who: Tenant = tenant) -> float:
         refused: list[ServiceError] = []
         try:
-            quotas.charge(who, kind, cost)  # type: ignore[arg-type]
+            asyncio.run(quotas.charge(who, kind, cost))  # type: ignore[arg-type]
         except ServiceError as refusal:
             refused.append(refusal)
         assert [refusal.status for refusal in refused] in ([], [429])
@@ -231,6 +232,31 @@ def test_buckets_refill_and_large_costs_go_into_debt(tmp_path: Path) -> None:
     now[0] += 90
     assert wait("audio_seconds", 30) == 0.0
     assert wait("requests", 1, Tenant(tenant.id, "acme", requests_per_minute=100)) == 0.0
+
+
+def test_processes_take_a_second_s_worth_at_a_time_and_give_nothing_twice(tmp_path: Path) -> None:
+    database = Database(service.database_of(tmp_path))
+    tenant = KeyStore(database).find(KeyStore(database).create("acme", "ci", ["transcribe"]))[0]  # type: ignore[index]
+    statements: list[str] = []
+    event.listen(database.engine, "after_cursor_execute", lambda *told: statements.append(told[2]))
+    processes = [Quotas(database, QuotaSettings(requests_per_minute=600), lambda: 1000.0) for _ in range(2)]
+
+    def admitted(quotas: Quotas) -> bool:
+        try:
+            asyncio.run(quotas.charge(tenant, "requests", 1))
+        except ServiceError:
+            return False
+        return True
+
+    assert [admitted(processes[0]) for _ in range(10)] == [True] * 10
+    assert sum("buckets" in statement for statement in statements) == 1
+    count = 10
+    for quotas in (*processes, processes[0]):
+        while admitted(quotas):
+            count += 1
+            if count % 7 == 0:
+                quotas = processes[count % 2]
+    assert count == 600
 
 
 def test_quotas_over_http(tmp_path: Path, backend: NanoBackend, spoken: bytes) -> None:

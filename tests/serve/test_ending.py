@@ -64,6 +64,21 @@ def test_a_service_that_ends_finishes_what_it_has_begun_and_refuses_the_rest(ser
         assert begun.result().raise_for_status().json()["text"]
 
 
+def test_a_service_that_nobody_stands_before_takes_so_many_requests_at_a_time(tmp_path: Path, spoken: bytes) -> None:
+    backend = NanoBackend()
+    backend.hold = 2.0
+    with (
+        running(tmp_path, backend, most_requests=1) as server,
+        server.client() as client,
+        under_way(client, spoken) as begun,
+    ):
+        refused = ask(client, spoken)
+        assert (refused.status_code, refused.json()["error"]["code"]) == (503, "overloaded")
+        assert int(refused.headers["retry-after"]) >= 1
+        assert begun.result().raise_for_status().json()["text"]
+        assert ask(client, spoken).status_code == 200
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -102,7 +117,9 @@ def settings(tmp_path: Path) -> Iterator[GraphSettings]:
     import ray
     from ray import serve
 
-    yield service_settings(tmp_path, "transcriber.replicas.least=2", "transcriber.replicas.most=2")
+    yield service_settings(tmp_path, "service.listen.by=proxies", "transcriber.replicas.least=2",
+        "transcriber.replicas.most=2",
+    )  # fmt: skip
     serve.shutdown()
     ray.shutdown()
 

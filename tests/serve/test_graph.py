@@ -278,6 +278,14 @@ def test_a_transcriber_that_is_killed_answers_again(client):
     assert told["text"]
 
 
+@pytest.mark.faults
+def test_an_ingress_that_is_killed_listens_again_at_its_address(client):
+    ended = [actor for actor in ray.util.list_named_actors(all_namespaces=True) if "Ingress" in actor["name"]]
+    ray.kill(ray.get_actor(ended[0]["name"], ended[0]["namespace"]))
+    told = wait_until(lambda: ask(client, content=speech_file(SAID)), lambda told: told.get("text"))
+    assert told["text"]
+
+
 @pytest.mark.smoke
 @pytest.mark.faults
 def test_a_shard_that_stays_away_is_told_until_it_is_back(client, glossary, settings):
@@ -308,9 +316,14 @@ def test_a_shard_that_stays_away_is_told_until_it_is_back(client, glossary, sett
 
 
 def wait_until(asked: Callable[[], httpx2.Response], reached: Callable[[dict[str, Any]], Any]) -> dict[str, Any]:
-    """The answer that has come to a state."""
+    """The answer that has come to a state; while an ingress is replaced, nobody listens."""
     ends = time.monotonic() + PATIENCE
-    while not reached(told := asked().json()):
+    while True:
+        try:
+            told = asked().json()
+        except httpx2.TransportError as failure:
+            told = {"failure": str(failure)}
+        if reached(told):
+            return told
         assert time.monotonic() < ends, told
         time.sleep(0.5)
-    return told
