@@ -45,7 +45,8 @@ def figures(parts: Mapping[str, Any]) -> dict[str, Any]:
     if overhead := parts.get("overhead"):
         p50 = 1000 * overhead["overhead"]["p50"]
         targets["overhead over a direct call, p50 in ms"] = target(p50, "<=", _OVERHEAD_MS)
-        share = overhead["same_text"] / overhead["requests"]
+        told = [overhead, *([overhead["proxied"]] if "proxied" in overhead else [])]
+        share = sum(one["same_text"] for one in told) / sum(one["requests"] for one in told)
         targets["share of answers with the direct call's text"] = target(share, "==", 1)
     if throughput := parts.get("throughput"):
         for kind, found in throughput["batches"].items():
@@ -78,7 +79,17 @@ def _overhead(found: Mapping[str, Any]) -> list[Table]:
     layers = Table("where it goes", "p50 ms", "p99 ms", title="The difference by layers")
     for name, figure in found["layers"].items():
         layers.add_row(name, *_milliseconds(figure))
-    return [whole, layers]
+    tables = [whole, layers]
+    if proxied := found.get("proxied"):
+        tables += [
+            _named(table, "Behind Ray Serve's proxies (service.listen.by=proxies)") for table in _overhead(proxied)
+        ]
+    return tables
+
+
+def _named(table: Table, prefix: str) -> Table:
+    table.title = f"{prefix}: {table.title}"
+    return table
 
 
 def _throughput(found: Mapping[str, Any]) -> list[Table]:

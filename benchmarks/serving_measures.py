@@ -16,6 +16,7 @@ from benchmarks.results import machine, say
 from benchmarks.serving_direct import Direct
 from benchmarks.serving_graph import KEYWORDS, Client, benchmark_settings, register_stores, running, spent
 from benchmarks.serving_speech import Recording
+from harken.config import load_config
 from harken.records import fingerprint, write_json
 from serve.graph_settings import GraphSettings
 
@@ -66,8 +67,14 @@ class Bench:
         return record
 
     def _overhead(self) -> dict[str, Any]:
+        """As the service is configured, and with Ray Serve's proxies where they are not."""
+        listens = load_config(self.config, list(self.overrides), GraphSettings).service.listen.by == "ingress"
+        proxied = {"proxied": self._beside_direct_calls("service.listen.by=proxies")} if listens else {}
+        return self._beside_direct_calls() | proxied
+
+    def _beside_direct_calls(self, *overrides: str) -> dict[str, Any]:
         """A request over HTTP beside the same parts called directly, in turns on the same recording."""
-        with self._service() as (client, _, settings):
+        with self._service(*overrides) as (client, _, settings):
             direct = Direct(settings)
             for recording in self.recordings[:_WARM_UPS]:
                 direct.transcribe(recording.wave)
@@ -218,7 +225,7 @@ def _layers(seconds: float, told: Mapping[str, float], audio: float, direct: Map
     backend = told["harken_real_time_factor"] * audio
     inside = sum(told.get(stage, 0.0) for stage in STAGES)
     return {
-        "client, connection and Serve's proxy": seconds - ingress,
+        "client and connection (proxies: Serve's)": seconds - ingress,
         "ingress: form, caller, quota, answer": ingress - decoding - backend,
         "decoding the file in its child": decoding,
         "call of the transcriber": backend - inside,

@@ -22,6 +22,8 @@ from serve.traffic import Traffic
 _ACCESS = logging.getLogger("harken.access")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _HEADERS = ((b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer"))
+# What operators look at when there is too much to do.
+_ALWAYS_ANSWERED = ("/healthz", "/readyz", "/metrics")
 _UNKNOWN_ROUTE = "(none)"
 # What the log says of a client that left before its answer began.
 _CLIENT_LEFT = 499
@@ -48,6 +50,8 @@ class Gateway:
         try:
             try:
                 self._traffic.check_open()
+                if scope["path"] not in _ALWAYS_ANSWERED:
+                    self._traffic.check_room()
                 body.check_length()
             except ServiceError as refusal:
                 await answer(refusal)(scope, receive, request.sending(send))

@@ -23,13 +23,20 @@ class Traffic:
         self._idle = asyncio.Event()
 
     def check_open(self) -> None:
-        """Refuse a request once the service is ending, and while as many are under way as may be.
+        """Refuse a request once the service is ending.
 
         Raises:
             ServiceError: 503 with Retry-After.
         """
         if self._ending:
             raise unavailable("The service is ending: send the request to another one, or again in a while.")
+
+    def check_room(self) -> None:
+        """Refuse a request while as many are under way as may be.
+
+        Raises:
+            ServiceError: 503 with Retry-After.
+        """
         if self._most is not None and self._under_way >= self._most:
             raise overloaded("As many requests are under way as this service takes.", _RETRY_AFTER)
 

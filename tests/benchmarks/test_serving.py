@@ -42,15 +42,19 @@ def measured(overhead: float, ratio: float, same: int) -> dict[str, Any]:
         found = {"request": times(0.3), "search": times(0.2)}
         return {"requests": 8, "same_detections": same, "detections": 9} | found
 
-    return {
-        "overhead": {
+    def beside(overhead: float) -> dict[str, Any]:
+        return {
             "requests": 8,
             "same_text": 8,
             "service": times(0.2 + overhead),
             "direct": times(0.2),
             "overhead": times(overhead),
             "layers": {"client": times(overhead / 2), "decoding": times(overhead / 2)},
-        },
+        }
+
+    return {
+        # What Serve's proxies take is told, and no target.
+        "overhead": beside(overhead) | {"proxied": beside(0.1)},
         "throughput": {
             "concurrency": 4,
             "batches": {PLAIN: rate(8.0), "1,000 terms": rate(6.0)},
@@ -79,7 +83,8 @@ def test_targets_hold_as_far_as_what_was_measured_does() -> None:
 def test_tables_have_all_that_was_measured() -> None:
     whole = figures(measured(0.012, 1.2, 8))
     shown = tables(whole)
-    assert len(shown) == 6
+    assert len(shown) == 8
+    assert len({table.title for table in shown}) == 8
     assert all(len(table.rows) for table in shown)
     json.dumps(whole, allow_nan=False)
     only = {"parts": {"shards": whole["parts"]["shards"]}, "targets": {}}
@@ -144,6 +149,7 @@ def test_the_whole_benchmark_in_small(tmp_path: Path, capsys: pytest.CaptureFixt
     parts = told["parts"]
     assert set(parts) == set(PARTS)
     assert parts["overhead"]["same_text"] == parts["overhead"]["requests"] > 0
+    assert parts["overhead"]["proxied"]["same_text"] == parts["overhead"]["requests"]
     counts = parts["shards"]["counts"].values()
     assert all(found["same_detections"] == found["requests"] for found in counts)
     assert all(found["stages"]["decode"] > 0 for found in parts["biasing"]["kinds"].values())
