@@ -43,6 +43,7 @@ _SINGLE_LOOPS = ("RAY_SERVE_RUN_USER_CODE_IN_SEPARATE_THREAD", "RAY_SERVE_RUN_RO
 _BAD_INPUT = 2
 _PERCENT_BETWEEN_LINES = 10
 _SECONDS_TO_PASS_ON = 1.0
+_SECONDS_TO_CUT_OFF = 5.0
 LOG = "service.log"
 _LAYOUTS = {".csv": "text/csv", ".tsv": "text/tab-separated-values", ".jsonl": "application/jsonl"}
 
@@ -57,8 +58,11 @@ def start(settings: GraphSettings) -> str:
     listen = settings.service.listen
     running = ray.is_initialized() and APPLICATION in serve.status().applications
     if listen.by == "ingress" and not running:
-        # Told before Ray is started.
-        bound(listen).close()
+        # What cannot be had is told before Ray is started; a free port stays the same when the ingress is replaced.
+        with bound(listen) as found:
+            listen = listen.model_copy(update={"port": found.getsockname()[1]})
+        service = settings.service.model_copy(update={"listen": listen})
+        settings = settings.model_copy(update={"service": service})
     if not ray.is_initialized():
         _connect(settings)
     quiet = ray_logging(settings.logs)
@@ -75,11 +79,10 @@ def start(settings: GraphSettings) -> str:
     )
     prefix = "/" if listen.by == "proxies" else None
     try:
-        ingress = serve.run(build(settings), name=APPLICATION, route_prefix=prefix, logging_config=quiet)
+        serve.run(build(settings), name=APPLICATION, route_prefix=prefix, logging_config=quiet)
     except RuntimeError as failure:
         raise HarkenError("service", first_line(failure), _why_not()) from failure
-    port = ingress.port.remote().result() if listen.by == "ingress" else listen.port
-    return f"http://{listen.host}:{port}"
+    return f"http://{listen.address}"
 
 
 def make_glossary(address: str, name: str, terms: Path, patience: float) -> str:
@@ -163,14 +166,26 @@ def _drain(seconds: float) -> None:
 
 
 def _end(verbose: bool) -> None:
+    """End Serve and Ray; signals change nothing about that any more."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     unheard = io.StringIO()
     with contextlib.ExitStack() as quiet:
         if not verbose:
             # Ray tells there, in either, that its own controller, which has ended itself, has ended.
             quiet.enter_context(contextlib.redirect_stderr(unheard))
             quiet.enter_context(contextlib.redirect_stdout(unheard))
+        _cut_off()
         serve.shutdown()
         ray.shutdown()
+
+
+def _cut_off() -> None:
+    """Keep nobody waiting for what is still under way."""
+    # An ingress behind proxies leaves that to them, and one that did not start or does not respond needs it not.
+    with contextlib.suppress(Exception):
+        ingress = serve.get_app_handle(APPLICATION)
+        ingress.broadcast("cut_off").results(timeout_s=_SECONDS_TO_CUT_OFF, return_exceptions=True)
 
 
 def _why_not() -> str:

@@ -72,9 +72,14 @@ class Gate:
         """Web pages of others must not use, through its user's browser, a service that asks nobody for a key."""
         host = request.headers.get("host", "")
         origin = request.headers.get("origin")
-        named = urlsplit(f"//{host}").hostname or ""
+        try:
+            named = urlsplit(f"//{host}").hostname or ""
+            foreign_origin = origin is not None and urlsplit(origin).netloc != host
+        except ValueError:
+            # No address at all.
+            named, foreign_origin = "", True
         foreign_host = self._local_only and named != self._host and not is_loopback(named)
-        if foreign_host or (origin is not None and urlsplit(origin).netloc != host):
+        if foreign_host or foreign_origin:
             raise ServiceError(403, "foreign_origin", "Without a key, this service is for pages of its own only.")
 
 

@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serve.errors import ServiceError, answer, unforeseen
@@ -58,7 +59,7 @@ class Gateway:
             else:
                 with self._traffic.counted():
                     await self._app(scope, body.receive, request.sending(send))
-        except ClientLeftError:
+        except (ClientLeftError, ClientDisconnect):
             # The server closes what was not completed.
             pass
         except Exception as failure:

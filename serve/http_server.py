@@ -16,7 +16,7 @@ _BEAT_SECONDS = 0.05
 
 
 class HttpServer:
-    """An app on an address; one event loop starts and stops it.
+    """An app on an address; one event loop starts and stops it. `port` is where, which nobody need have chosen.
 
     Args:
         drain_seconds: what requests under way have when it stops.
@@ -40,7 +40,7 @@ class HttpServer:
         self.port = listen.port
 
     async def start(self) -> None:
-        """Take connections; `port` is then where.
+        """Take connections.
 
         Raises:
             HarkenError: the address cannot be had.
@@ -63,6 +63,10 @@ class HttpServer:
             raise failure
         if self._serving is None or self._serving.done():
             raise RuntimeError("the HTTP server has ended")
+
+    def cut_off(self) -> None:
+        """Keep nobody waiting for what is under way when it stops."""
+        self._server.config.timeout_graceful_shutdown = 0
 
     async def stop(self) -> None:
         """Take no connections from now on, and wait for what is under way."""
@@ -106,5 +110,5 @@ def bound(listen: ListenSettings) -> socket.socket:
         remedy = "Somebody listens there already: end them, or choose another service.listen.port."
         if failure.errno != errno.EADDRINUSE:
             remedy = f"It cannot be listened on ({failure.strerror or failure}): see service.listen."
-        raise HarkenError("address", f"{listen.host}:{listen.port}", remedy) from None
+        raise HarkenError("address", listen.address, remedy) from None
     return taken

@@ -58,10 +58,10 @@ class ListeningIngress(_Face):
         self._server = HttpServer(self._app(own.ongoing), settings.service.listen, own.drain_seconds)
         await self._server.start()
 
-    async def port(self) -> int:
-        """Where it listens, which only the operating system may have chosen."""
+    async def cut_off(self) -> None:
+        """See `serve.http_server.HttpServer.cut_off`."""
         assert self._server is not None
-        return self._server.port
+        self._server.cut_off()
 
     async def check_health(self) -> None:
         """Serve replaces an ingress for which this raises."""

@@ -38,6 +38,7 @@ class Quotas:
         # Made once: it is what every request asks twice.
         self._take, self._look = _statements(database.insert(buckets))
         self._taken: defaultdict[tuple[str, Kind], float] = defaultdict(float)
+        self._turns: defaultdict[tuple[str, Kind], threading.Lock] = defaultdict(threading.Lock)
         self._under_way: Counter[str] = Counter()
         self._lock = threading.Lock()
 
@@ -80,6 +81,14 @@ class Quotas:
             return True
 
     def _charge(self, tenant: Tenant, kind: Kind, cost: float) -> None:
+        with self._lock:
+            turn = self._turns[tenant.id, kind]
+        # Of requests that come together one takes a portion, which the others then share.
+        with turn:
+            if not self._spend(tenant, kind, cost):
+                self._take_portion(tenant, kind, cost)
+
+    def _take_portion(self, tenant: Tenant, kind: Kind, cost: float) -> None:
         capacity = float(self._capacity(tenant, kind))
         portion = capacity / _PORTIONS
         if cost < portion and self._missing(tenant, kind, portion, capacity) is None:

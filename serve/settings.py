@@ -23,6 +23,11 @@ class ListenSettings(Section):
     )
     keep_alive_seconds: PositiveInt = Field(90, description="a connection without a request is closed after so long")
 
+    @property
+    def address(self) -> str:
+        """As it stands in a URL."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
 
 class AccessSettings(Section):
     """Who may ask."""

@@ -185,8 +185,13 @@ def test_pages_of_others_cannot_use_an_open_local_service(open_service: Server) 
         own = client.get("/v1/glossaries", headers={"origin": open_service.url})
         foreign = client.post("/v1/glossaries", json={"name": "x"}, headers={"origin": "https://evil.example"})
         rebound = client.get("/v1/glossaries", headers={"host": "evil.example"})
+        broken = [
+            client.get("/v1/glossaries", headers=headers).status_code
+            for headers in ({"host": "["}, {"host": "[x]:1"}, {"origin": "http://["})
+        ]
         wrong_key = client.get("/v1/glossaries", headers={"authorization": "Bearer hk_wrong"})
     assert own.status_code == 200
+    assert broken == [403] * 3
     assert (foreign.status_code, rebound.status_code, wrong_key.status_code) == (403, 403, 401)
 
 
@@ -257,6 +262,19 @@ def test_processes_take_a_second_s_worth_at_a_time_and_give_nothing_twice(tmp_pa
             if count % 7 == 0:
                 quotas = processes[count % 2]
     assert count == 600
+
+
+def test_requests_that_come_together_share_what_one_of_them_takes(tmp_path: Path) -> None:
+    database = Database(service.database_of(tmp_path))
+    tenant = KeyStore(database).find(KeyStore(database).create("acme", "ci", ["transcribe"]))[0]  # type: ignore[index]
+    quotas = Quotas(database, QuotaSettings(requests_per_minute=600), lambda: 1000.0)
+
+    async def ask(count: int) -> int:
+        asked = (quotas.charge(tenant, "requests", 1) for _ in range(count))
+        return sum(failure is None for failure in await asyncio.gather(*asked, return_exceptions=True))
+
+    assert asyncio.run(ask(100)) == 100
+    assert asyncio.run(ask(600)) == 500
 
 
 def test_quotas_over_http(tmp_path: Path, backend: NanoBackend, spoken: bytes) -> None:

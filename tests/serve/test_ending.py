@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -107,6 +108,37 @@ def test_a_signal_lets_requests_finish(tmp_path: Path, number: signal.Signals) -
         told, _ = process.communicate(timeout=PATIENCE)
         assert process.returncode == 0, told
         assert told.splitlines()[-1].startswith("ending: requests in progress"), told
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_a_second_signal_waits_for_nobody(tmp_path: Path) -> None:
+    overrides = [*service_overrides(tmp_path), "service.limits.upload_pause_seconds=600"]
+    command = [sys.executable, "-m", "serve", "--config", str(CONFIG)]
+    command += [part for override in overrides for part in ("--set", override)]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        assert process.stdout is not None
+        first = process.stdout.readline()
+        assert "listens on" in first, first + process.stdout.read()
+        port = int(first.split()[3].rpartition(":")[2])
+        with socket.create_connection(("127.0.0.1", port)) as uploading:
+            head = "POST /v1/audio/transcriptions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1000\r\n"
+            uploading.sendall(f"{head}Content-Type: multipart/form-data; boundary=x\r\n\r\n--x".encode())
+            time.sleep(1.0)
+            began = time.monotonic()
+            for _ in range(3):
+                process.send_signal(signal.SIGINT)
+                time.sleep(2.0)
+            told, _ = process.communicate(timeout=PATIENCE)
+        assert process.returncode == 0, told
+        assert "Traceback" not in told
+        assert "Controller failed" not in told
+        # Serve's own limit for what does not end is 30.
+        assert time.monotonic() - began < 120
     finally:
         process.kill()
         process.wait()

@@ -65,11 +65,14 @@ def test_what_is_under_way_is_finished_and_the_address_is_free_afterwards() -> N
     run(work())
 
 
-def test_what_takes_longer_than_it_has_is_cut_off() -> None:
+@pytest.mark.parametrize("at_once", [False, True])
+def test_what_takes_longer_than_it_has_is_cut_off(at_once: bool) -> None:
     async def work() -> None:
         app = App()
-        server = HttpServer(app, ANY_PORT, drain_seconds=1)
+        server = HttpServer(app, ANY_PORT, drain_seconds=600 if at_once else 1)
         await server.start()
+        if at_once:
+            server.cut_off()
         async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{server.port}") as client:
             asked = asyncio.ensure_future(client.get("/"))
             await app.begun.wait()
@@ -104,6 +107,11 @@ def test_an_address_that_is_taken_is_named() -> None:
         port = taken.getsockname()[1]
         with pytest.raises(HarkenError, match=f"127.0.0.1:{port}.*listens there already"):
             bound(ListenSettings(port=port))
+
+
+def test_an_address_is_as_urls_have_it() -> None:
+    assert ListenSettings(host="::1", port=8000).address == "[::1]:8000"
+    assert ListenSettings(host="localhost", port=8000).address == "localhost:8000"
 
 
 def test_an_address_of_another_machine_is_named() -> None:

@@ -1,6 +1,7 @@
 import json
 import logging
 import re
+import socket
 import time
 
 import pytest
@@ -40,6 +41,21 @@ def test_every_request_is_logged_without_what_it_keeps_secret(
     assert (nowhere["route"], nowhere["status"]) == ("(none)", 404)
     assert re.fullmatch(r"[0-9a-f]{32}", nowhere["request"])
     assert "very" not in caplog.text
+
+
+def test_a_client_that_leaves_during_its_upload_is_no_failure(
+    open_service: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "harken.access")
+    with socket.create_connection(("127.0.0.1", open_service.port)) as leaving:
+        head = f"POST /v1/audio/transcriptions HTTP/1.1\r\nHost: 127.0.0.1:{open_service.port}\r\n"
+        leaving.sendall(
+            f"{head}Content-Type: multipart/form-data; boundary=x\r\nContent-Length: 99\r\n\r\n--x".encode()
+        )
+    while not lines(caplog):
+        time.sleep(0.02)
+    assert [(line["route"], line["status"]) for line in lines(caplog)] == [("/v1/audio/transcriptions", 499)]
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
 
 
 def test_metrics_count_what_was_asked(open_service: Server, spoken: bytes) -> None:
