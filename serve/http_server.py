@@ -13,10 +13,11 @@ from serve.settings import ListenSettings
 # For whoever had the address before to end, where this one takes its place.
 _SECONDS_TO_BIND = 30.0
 _BEAT_SECONDS = 0.05
+_MOST_HEAD_BYTES = 64 * 1024
 
 
 class HttpServer:
-    """An app on an address; one event loop starts and stops it. `port` is where, which nobody need have chosen.
+    """An app on an address, at `port`; one event loop starts and stops it.
 
     Args:
         drain_seconds: what requests under way have when it stops.
@@ -26,6 +27,9 @@ class HttpServer:
         self._listen = listen
         config = uvicorn.Config(
             app,
+            # It bounds what a request's head may hold; httptools keeps whatever comes.
+            http="h11",
+            h11_max_incomplete_event_size=_MOST_HEAD_BYTES,
             timeout_keep_alive=listen.keep_alive_seconds,
             timeout_graceful_shutdown=round(drain_seconds),
             # The gateway tells of requests, and nobody says of themselves where they come from.

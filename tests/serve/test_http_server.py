@@ -1,6 +1,7 @@
 """The HTTP server on small apps: what it binds, when it ends, and what it waits for."""
 
 import asyncio
+import contextlib
 from typing import Any
 
 import httpx2
@@ -80,6 +81,26 @@ def test_what_takes_longer_than_it_has_is_cut_off(at_once: bool) -> None:
             answer = (await asyncio.gather(asked, return_exceptions=True))[0]
         assert isinstance(answer, httpx2.TransportError) or answer.status_code == 500
         assert app.events[-1] == "shutdown"
+
+    run(work())
+
+
+def test_a_head_without_end_is_refused() -> None:
+    async def work() -> None:
+        app = App()
+        server = HttpServer(app, ANY_PORT, drain_seconds=1)
+        await server.start()
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Long: ")
+        with contextlib.suppress(ConnectionError):
+            for _ in range(1000):
+                writer.write(b"x" * 65_536)
+                await writer.drain()
+        with contextlib.suppress(ConnectionError):
+            assert (await reader.read()).startswith(b"HTTP/1.1 400")
+        assert not app.begun.is_set()
+        writer.close()
+        await server.stop()
 
     run(work())
 
