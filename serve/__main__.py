@@ -182,7 +182,7 @@ def _end(verbose: bool) -> None:
 
 def _cut_off() -> None:
     """Keep nobody waiting for what is still under way."""
-    # An ingress behind proxies leaves that to them, and one that did not start or does not respond needs it not.
+    # Of one that did not start or does not respond nobody waits for anything.
     with contextlib.suppress(Exception):
         ingress = serve.get_app_handle(APPLICATION)
         ingress.broadcast("cut_off").results(timeout_s=_SECONDS_TO_CUT_OFF, return_exceptions=True)

@@ -4,6 +4,7 @@ The body is counted as it comes, before anything parses it; a length that the cl
 """
 
 import asyncio
+import contextlib
 import json
 import logging
 import re
@@ -23,7 +24,7 @@ from serve.traffic import Traffic
 _ACCESS = logging.getLogger("harken.access")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _HEADERS = ((b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer"))
-# What operators look at when there is too much to do.
+# What operators look at when there is too much to do; it takes no room.
 _ALWAYS_ANSWERED = ("/healthz", "/readyz", "/metrics")
 _UNKNOWN_ROUTE = "(none)"
 # What the log says of a client that left before its answer began.
@@ -47,17 +48,18 @@ class Gateway:
         body = _Body(receive, self._limits, self._most_bytes(scope), headers)
         request = _Request(body, headers, self._limits.answer_pause_seconds)
         scope.setdefault("state", {})["request_id"] = request.identifier
+        watched = scope["path"] in _ALWAYS_ANSWERED
         self._metrics.in_flight.inc()
         try:
             try:
                 self._traffic.check_open()
-                if scope["path"] not in _ALWAYS_ANSWERED:
+                if not watched:
                     self._traffic.check_room()
                 body.check_length()
             except ServiceError as refusal:
                 await answer(refusal)(scope, receive, request.sending(send))
             else:
-                with self._traffic.counted():
+                with contextlib.nullcontext() if watched else self._traffic.counted():
                     await self._app(scope, body.receive, request.sending(send))
         except (ClientLeftError, ClientDisconnect):
             # The server closes what was not completed.

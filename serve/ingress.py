@@ -35,6 +35,10 @@ class _Face:
         """See `serve.traffic.Traffic.end`; Serve itself would cut off whatever is under way."""
         return await self._traffic.end(seconds)
 
+    async def cut_off(self) -> None:
+        """Wait no longer in `end_requests`."""
+        self._traffic.give_up()
+
 
 @serve.deployment
 @serve.ingress()
@@ -59,7 +63,8 @@ class ListeningIngress(_Face):
         await self._server.start()
 
     async def cut_off(self) -> None:
-        """See `serve.http_server.HttpServer.cut_off`."""
+        """Nor for what is under way when this replica is stopped."""
+        await super().cut_off()
         assert self._server is not None
         self._server.cut_off()
 

@@ -60,5 +60,9 @@ class Traffic:
                 async with asyncio.timeout(seconds):
                     await self._idle.wait()
             except TimeoutError:
-                return self._under_way
-        return 0
+                pass
+        return self._under_way
+
+    def give_up(self) -> None:
+        """Let `end` wait no longer."""
+        self._idle.set()
