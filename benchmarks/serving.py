@@ -71,25 +71,22 @@ def tables(measured: Mapping[str, Any]) -> list[Table]:
 
 
 def _overhead(found: Mapping[str, Any]) -> list[Table]:
-    title = f"A request beside a direct call, {found['requests']} of each in turns"
+    tables = _beside_direct_calls(found)
+    if proxied := found.get("proxied"):
+        tables += _beside_direct_calls(proxied, "Behind Ray Serve's proxies (service.listen.by=proxies): ")
+    return tables
+
+
+def _beside_direct_calls(found: Mapping[str, Any], where: str = "") -> list[Table]:
+    title = f"{where}A request beside a direct call, {found['requests']} of each in turns"
     whole = Table("what", "p50 ms", "p99 ms", title=title)
     rows = {"direct call": "direct", "request": "service", "request less direct call, by pairs": "overhead"}
     for name, key in rows.items():
         whole.add_row(name, *_milliseconds(found[key]))
-    layers = Table("where it goes", "p50 ms", "p99 ms", title="The difference by layers")
+    layers = Table("where it goes", "p50 ms", "p99 ms", title=f"{where}The difference by layers")
     for name, figure in found["layers"].items():
         layers.add_row(name, *_milliseconds(figure))
-    tables = [whole, layers]
-    if proxied := found.get("proxied"):
-        tables += [
-            _named(table, "Behind Ray Serve's proxies (service.listen.by=proxies)") for table in _overhead(proxied)
-        ]
-    return tables
-
-
-def _named(table: Table, prefix: str) -> Table:
-    table.title = f"{prefix}: {table.title}"
-    return table
+    return [whole, layers]
 
 
 def _throughput(found: Mapping[str, Any]) -> list[Table]:

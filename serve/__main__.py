@@ -57,7 +57,8 @@ def start(settings: GraphSettings) -> str:
     _check_models(settings)
     listen = settings.service.listen
     running = ray.is_initialized() and APPLICATION in serve.status().applications
-    if listen.by == "ingress" and not running:
+    proxies = listen.by == "proxies"
+    if not (proxies or running):
         # What cannot be had is told before Ray is started; a free port stays the same when the ingress is replaced.
         with bound(listen) as found:
             listen = listen.model_copy(update={"port": found.getsockname()[1]})
@@ -68,7 +69,7 @@ def start(settings: GraphSettings) -> str:
     quiet = ray_logging(settings.logs)
     logging.getLogger("ray.serve").setLevel(str(quiet["log_level"]))
     serve.start(
-        proxy_location="EveryNode" if listen.by == "proxies" else "Disabled",
+        proxy_location="EveryNode" if proxies else "Disabled",
         http_options={
             "host": listen.host,
             "port": listen.port,
@@ -77,7 +78,7 @@ def start(settings: GraphSettings) -> str:
         },
         logging_config=quiet,
     )
-    prefix = "/" if listen.by == "proxies" else None
+    prefix = "/" if proxies else None
     try:
         serve.run(build(settings), name=APPLICATION, route_prefix=prefix, logging_config=quiet)
     except RuntimeError as failure:

@@ -34,10 +34,10 @@ def build(settings: GraphSettings) -> Application:
         for number in range(search.shards)
     ]
     hearing = _deployment(Transcriber).options(**transcriber.replicas.options()).bind(settings, shards)
-    listens = settings.service.listen.by == "ingress"
-    ingress: Any = ListeningIngress if listens else Ingress
+    ingress: Any = Ingress
     options = settings.ingress.options()
-    if listens:
+    if settings.service.listen.by == "ingress":
+        ingress = ListeningIngress
         # Where its address is.
         options["ray_actor_options"]["resources"] = {f"node:{ray.util.get_node_ip_address()}": _SHARE_OF_NODE}
     bound: Application = ingress.options(**options).bind(settings, hearing, shards)

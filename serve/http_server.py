@@ -17,7 +17,7 @@ _MOST_HEAD_BYTES = 64 * 1024
 
 
 class HttpServer:
-    """An app on an address, at `port`; one event loop starts and stops it.
+    """An app on an address; one event loop starts and stops it.
 
     Args:
         drain_seconds: what requests under way have when it stops.
@@ -41,7 +41,6 @@ class HttpServer:
         )
         self._server = uvicorn.Server(config)
         self._serving: asyncio.Task[None] | None = None
-        self.port = listen.port
 
     async def start(self) -> None:
         """Take connections.
@@ -50,9 +49,7 @@ class HttpServer:
             HarkenError: the address cannot be had.
             RuntimeError: the app cannot start.
         """
-        taken = await self._bind()
-        self.port = taken.getsockname()[1]
-        self._serving = asyncio.ensure_future(self._serve(taken))
+        self._serving = asyncio.ensure_future(self._serve(await self._bind()))
         while not self._server.started:
             await asyncio.sleep(_BEAT_SECONDS)
             self.check()
@@ -63,10 +60,9 @@ class HttpServer:
         Raises:
             RuntimeError: it does not, or not any more.
         """
-        if self._serving is not None and self._serving.done() and (failure := self._serving.exception()):
-            raise failure
         if self._serving is None or self._serving.done():
-            raise RuntimeError("the HTTP server has ended")
+            failure = self._serving.exception() if self._serving else None
+            raise failure or RuntimeError("the HTTP server has ended")
 
     def cut_off(self) -> None:
         """Keep nobody waiting for what is under way when it stops."""

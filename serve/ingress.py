@@ -56,7 +56,6 @@ class ListeningIngress(_Face):
     async def __init__(  # type: ignore[misc]  # Serve awaits it
         self, settings: GraphSettings, transcriber: DeploymentHandle, shards: Sequence[DeploymentHandle]
     ) -> None:
-        self._server: HttpServer | None = None
         super().__init__(settings, transcriber, shards)
         own = settings.ingress
         self._server = HttpServer(self._app(own.ongoing), settings.service.listen, own.drain_seconds)
@@ -65,14 +64,13 @@ class ListeningIngress(_Face):
     async def cut_off(self) -> None:
         """Nor for what is under way when this replica is stopped."""
         await super().cut_off()
-        assert self._server is not None
         self._server.cut_off()
 
     async def check_health(self) -> None:
         """Serve replaces an ingress for which this raises."""
-        assert self._server is not None
         self._server.check()
 
     async def __del__(self) -> None:
-        if self._server is not None:
+        # Of one that could not be made, too.
+        if hasattr(self, "_server"):
             await self._server.stop()

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from serve.errors import overloaded, unavailable
 
@@ -56,11 +56,9 @@ class Traffic:
         """Refuse what comes from now on and wait for what is under way; returns how many have not ended in time."""
         self._ending = True
         if self._under_way:
-            try:
+            with suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
                     await self._idle.wait()
-            except TimeoutError:
-                pass
         return self._under_way
 
     def give_up(self) -> None:

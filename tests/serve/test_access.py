@@ -212,10 +212,16 @@ def test_a_tenant_has_as_many_requests_under_way_as_have_not_left(store: KeyStor
     admit()
 
 
+def tenant_in(database: Database) -> Tenant:
+    keys = KeyStore(database)
+    found = keys.find(keys.create("acme", "ci", ["transcribe"]))
+    assert found is not None
+    return found[0]
+
+
 def test_buckets_refill_and_large_costs_go_into_debt(tmp_path: Path) -> None:
     database = Database(service.database_of(tmp_path))
-    key = KeyStore(database).create("acme", "ci", ["transcribe"])
-    tenant = KeyStore(database).find(key)[0]  # type: ignore[index]
+    tenant = tenant_in(database)
     now = [1000.0]
     quotas = Quotas(database, QuotaSettings(requests_per_minute=3, audio_seconds_per_minute=60), lambda: now[0])
 
@@ -241,7 +247,7 @@ def test_buckets_refill_and_large_costs_go_into_debt(tmp_path: Path) -> None:
 
 def test_processes_take_a_second_s_worth_at_a_time_and_give_nothing_twice(tmp_path: Path) -> None:
     database = Database(service.database_of(tmp_path))
-    tenant = KeyStore(database).find(KeyStore(database).create("acme", "ci", ["transcribe"]))[0]  # type: ignore[index]
+    tenant = tenant_in(database)
     statements: list[str] = []
     event.listen(database.engine, "after_cursor_execute", lambda *told: statements.append(told[2]))
     processes = [Quotas(database, QuotaSettings(requests_per_minute=600), lambda: 1000.0) for _ in range(2)]
@@ -266,7 +272,7 @@ def test_processes_take_a_second_s_worth_at_a_time_and_give_nothing_twice(tmp_pa
 
 def test_requests_that_come_together_share_what_one_of_them_takes(tmp_path: Path) -> None:
     database = Database(service.database_of(tmp_path))
-    tenant = KeyStore(database).find(KeyStore(database).create("acme", "ci", ["transcribe"]))[0]  # type: ignore[index]
+    tenant = tenant_in(database)
     quotas = Quotas(database, QuotaSettings(requests_per_minute=600), lambda: 1000.0)
 
     async def ask(count: int) -> int:

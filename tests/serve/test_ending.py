@@ -80,13 +80,11 @@ def test_a_service_that_nobody_stands_before_takes_so_many_requests_at_a_time(tm
         assert ask(client, spoken).status_code == 200
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(1800)
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_lets_requests_finish(tmp_path: Path, number: signal.Signals) -> None:
-    overrides = service_overrides(tmp_path)
+@contextmanager
+def started(folder: Path, *more: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """`python -m serve` and its address, in a group of processes of its own; `more` are overrides."""
     command = [sys.executable, "-m", "serve", "--config", str(CONFIG)]
-    command += [part for override in overrides for part in ("--set", override)]
+    command += [part for override in (*service_overrides(folder), *more) for part in ("--set", override)]
     process = subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
     )
@@ -94,8 +92,19 @@ def test_a_signal_lets_requests_finish(tmp_path: Path, number: signal.Signals) -
         assert process.stdout is not None
         first = process.stdout.readline()
         assert "listens on" in first, first + process.stdout.read()
+        yield process, first.split()[3]
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_lets_requests_finish(tmp_path: Path, number: signal.Signals) -> None:
+    with started(tmp_path) as (process, address):
         long = speech_file("，".join([SAID] * 20))
-        with httpx2.Client(base_url=first.split()[3], timeout=PATIENCE) as client:
+        with httpx2.Client(base_url=address, timeout=PATIENCE) as client:
             with under_way(client, long) as begun:
                 # A terminal sends its interrupt to all processes of the group.
                 os.killpg(process.pid, number) if number == signal.SIGINT else process.send_signal(number)
@@ -108,23 +117,13 @@ def test_a_signal_lets_requests_finish(tmp_path: Path, number: signal.Signals) -
         told, _ = process.communicate(timeout=PATIENCE)
         assert process.returncode == 0, told
         assert told.splitlines()[-1].startswith("ending: requests in progress"), told
-    finally:
-        process.kill()
-        process.wait()
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_a_second_signal_waits_for_nobody(tmp_path: Path) -> None:
-    overrides = [*service_overrides(tmp_path), "service.limits.upload_pause_seconds=600"]
-    command = [sys.executable, "-m", "serve", "--config", str(CONFIG)]
-    command += [part for override in overrides for part in ("--set", override)]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    try:
-        assert process.stdout is not None
-        first = process.stdout.readline()
-        assert "listens on" in first, first + process.stdout.read()
-        port = int(first.split()[3].rpartition(":")[2])
+    with started(tmp_path, "service.limits.upload_pause_seconds=600") as (process, address):
+        port = int(address.rpartition(":")[2])
         with socket.create_connection(("127.0.0.1", port)) as uploading:
             head = "POST /v1/audio/transcriptions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1000\r\n"
             uploading.sendall(f"{head}Content-Type: multipart/form-data; boundary=x\r\n\r\n--x".encode())
@@ -139,9 +138,6 @@ def test_a_second_signal_waits_for_nobody(tmp_path: Path) -> None:
         assert "Controller failed" not in told
         # Serve's own limit for what does not end is 30.
         assert time.monotonic() - began < 120
-    finally:
-        process.kill()
-        process.wait()
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from harken.config import load_config
 from harken.errors import HarkenError
 from serve.graph import application
 from serve.graph_settings import GraphSettings
-from tests.tiny_service import CONFIG, free_port
+from tests.tiny_service import CONFIG
 
 
 def test_one_process_listens_at_an_address() -> None:
@@ -14,6 +14,6 @@ def test_one_process_listens_at_an_address() -> None:
 
 
 def test_serve_run_knows_no_machine_at_whose_address_an_ingress_could_listen() -> None:
-    settings = load_config(CONFIG, [f"service.listen.port={free_port()}"], GraphSettings)
+    settings = load_config(CONFIG, [], GraphSettings)
     with pytest.raises(HarkenError, match=r"service\.listen\.by.*proxies"):
         application(settings.model_dump(mode="json"))

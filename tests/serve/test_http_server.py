@@ -11,6 +11,7 @@ from starlette.types import Receive, Scope, Send
 from harken.errors import HarkenError
 from serve.http_server import HttpServer, bound
 from serve.settings import ListenSettings
+from tests.tiny_service import free_port
 
 ANY_PORT = ListenSettings(port=0)
 
@@ -43,10 +44,10 @@ def run(work: Any) -> None:
 def test_what_is_under_way_is_finished_and_the_address_is_free_afterwards() -> None:
     async def work() -> None:
         app = App()
-        server = HttpServer(app, ANY_PORT, drain_seconds=30)
+        port = free_port()
+        server = HttpServer(app, ListenSettings(port=port), drain_seconds=30)
         await server.start()
-        assert server.port > 0
-        async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{server.port}") as client:
+        async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
             asked = asyncio.ensure_future(client.get("/"))
             await app.begun.wait()
             server.check()
@@ -61,7 +62,7 @@ def test_what_is_under_way_is_finished_and_the_address_is_free_afterwards() -> N
         assert app.events == ["startup", "shutdown"]
         with pytest.raises(RuntimeError, match="ended"):
             server.check()
-        bound(ListenSettings(port=server.port)).close()
+        bound(ListenSettings(port=port)).close()
 
     run(work())
 
@@ -70,11 +71,12 @@ def test_what_is_under_way_is_finished_and_the_address_is_free_afterwards() -> N
 def test_what_takes_longer_than_it_has_is_cut_off(at_once: bool) -> None:
     async def work() -> None:
         app = App()
-        server = HttpServer(app, ANY_PORT, drain_seconds=600 if at_once else 1)
+        port = free_port()
+        server = HttpServer(app, ListenSettings(port=port), drain_seconds=600 if at_once else 1)
         await server.start()
         if at_once:
             server.cut_off()
-        async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{server.port}") as client:
+        async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
             asked = asyncio.ensure_future(client.get("/"))
             await app.begun.wait()
             await server.stop()
@@ -88,9 +90,10 @@ def test_what_takes_longer_than_it_has_is_cut_off(at_once: bool) -> None:
 def test_a_head_without_end_is_refused() -> None:
     async def work() -> None:
         app = App()
-        server = HttpServer(app, ANY_PORT, drain_seconds=1)
+        port = free_port()
+        server = HttpServer(app, ListenSettings(port=port), drain_seconds=1)
         await server.start()
-        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Long: ")
         with contextlib.suppress(ConnectionError):
             for _ in range(1000):
@@ -110,14 +113,15 @@ def test_it_waits_for_its_predecessor_to_leave_the_address() -> None:
         predecessor = bound(ANY_PORT)
         app = App()
         app.gate.set()
-        server = HttpServer(app, ListenSettings(port=predecessor.getsockname()[1]), drain_seconds=1)
+        port = predecessor.getsockname()[1]
+        server = HttpServer(app, ListenSettings(port=port), drain_seconds=1)
         starting = asyncio.ensure_future(server.start())
         await asyncio.sleep(0.5)
         assert not starting.done()
         predecessor.close()
         await starting
         async with httpx2.AsyncClient() as client:
-            assert (await client.get(f"http://127.0.0.1:{server.port}/")).text == "ok"
+            assert (await client.get(f"http://127.0.0.1:{port}/")).text == "ok"
         await server.stop()
 
     run(work())
@@ -147,7 +151,7 @@ def test_an_app_that_cannot_start_is_told_and_ends_nothing_else() -> None:
         await send({"type": "lifespan.startup.failed", "message": "no"})
 
     async def work() -> None:
-        server = HttpServer(broken, ANY_PORT, drain_seconds=1)
+        server = HttpServer(broken, ListenSettings(port=free_port()), drain_seconds=1)
         with pytest.raises(RuntimeError, match="cannot start"):
             await server.start()
         with pytest.raises(RuntimeError, match="cannot start"):
